@@ -1,0 +1,1 @@
+"""Plans of copies, moves and links; their journal and their undo."""

@@ -1,0 +1,1 @@
+"""Frozen functions from pixels to vectors, and the only home of torch."""

@@ -1,0 +1,1 @@
+"""What a person or a pipe sees: progress, tables, histograms, row formats."""

@@ -1,0 +1,1 @@
+"""Small learned functions on vectors; never sees a path or a file name of an image."""

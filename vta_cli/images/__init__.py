@@ -1,0 +1,1 @@
+"""Sources, decoding, views and keys of images; never sees a network."""

@@ -1,0 +1,1 @@
+"""HTML that vta writes or serves: pure render functions."""

@@ -1,0 +1,1 @@
+"""One file per use case; composes the rooms; never prints."""

@@ -1,0 +1,239 @@
+"""Frozen dataclasses that cross rooms. A leaf: imports nothing of vta but `errors`.
+
+Paths are `str` as Python's file functions give them (undecodable bytes as surrogates), so that any
+file name that the system holds survives the trip; `os.fsencode` gives the bytes back.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEY_BYTES = 32
+"""Length of a content key: a BLAKE3 digest [bytes]."""
+
+Keys = NDArray[np.uint8]
+"""Content keys, shape (n, KEY_BYTES)."""
+
+Pixels = NDArray[np.uint8]
+"""One decoded picture, shape (height, width, 3), sRGB."""
+
+Vectors = NDArray[np.float32]
+"""Embeddings, shape (n, dim) or (n, n_views, dim)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """A file that may be an image, as a source found it; nothing of it has been read.
+
+    Attributes
+    ----------
+    path : str
+        Absolute path.
+    rel : str
+        Path relative to the source's root, used when a tree is kept.
+    size_bytes, mtime_ns : int
+        From `stat`; together with `path` they are the catalogue's identity of unchanged content.
+    """
+
+    path: str
+    rel: str
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A file that was left out, with the reason (slug) and the detail for people."""
+
+    path: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """How a decoded picture becomes what a backbone looks at; part of the recipe.
+
+    Attributes
+    ----------
+    mode : {"native", "shortest", "squash"}
+        ``native``: as decoded, only shrunk if the longest side exceeds `resize_px`.
+        ``shortest``: shortest side to `resize_px`, then centre crop of `crop_px`.
+        ``squash``: to `crop_px` x `crop_px` whatever the aspect.
+    resize_px, crop_px : int
+        Sizes in pixels; `crop_px` is 0 for ``native``.
+    interpolation : {"bicubic", "bilinear", "lanczos", "nearest", "box"}
+        Pillow's antialiased filter of that name.
+    """
+
+    mode: Literal["native", "shortest", "squash"]
+    resize_px: int
+    crop_px: int
+    interpolation: Literal["bicubic", "bilinear", "lanczos", "nearest", "box"] = "bicubic"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a vector's value besides the image's bytes.
+
+    Attributes
+    ----------
+    backbone : str
+        Full name, e.g. ``classic/1`` or ``open_clip:ViT-L-14-336-quickgelu/openai``.
+    weights : str
+        Digest of the weights, or ``none`` for a backbone without any.
+    dim : int
+        Columns of a vector.
+    preprocess : Preprocess
+        Resize, crop, filter.
+    precision : {"fp32", "bf16", "fp16"}
+        Arithmetic of the forward pass.
+    view : {"whole", "five-crop"}
+        Which geometric readings of the picture were embedded.
+    n_views : int
+        Vectors per image.
+    extra : mapping of str to JSON values
+        Whatever else a family needs to be exact (mean, std, tensor name, versions of algorithms).
+    """
+
+    backbone: str
+    weights: str
+    dim: int
+    preprocess: Preprocess
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    view: Literal["whole", "five-crop"] = "whole"
+    n_views: int = 1
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the recipe as JSON values."""
+        return asdict(self) | {"extra": dict(self.extra)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote; unknown fields raise `TypeError`."""
+        return cls(**{**data, "preprocess": Preprocess(**data["preprocess"])})
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON, 64 hex digits: the identity of the space."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def space_name(self) -> str:
+        """Folder name of the space: readable part and first 12 digits of the digest."""
+        slug = re.sub(r"[^A-Za-z0-9]+", "-", self.backbone).strip("-").lower()[:60]
+        return f"{slug}-{self.digest[:12]}"
+
+    def kin(self) -> str:
+        """Digest without the precision: spaces of equal kin may stand in for each other."""
+        return Recipe(**{**self.__dict__, "precision": "fp32"}).digest
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure with its 95 % bootstrap interval; NaN where it is not defined."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class MemberReport:
+    """Out-of-fold quality of one head.
+
+    `weight` is its share in the ensemble (None for the ensemble itself, or without one).
+    AUC, accuracy, Brier score and calibration error (ECE) lie in 0..1.
+    """
+
+    name: str
+    auc: Interval
+    accuracy: Interval
+    brier: Interval
+    ece: Interval
+    weight: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A recommended limit on the score, judged out of fold.
+
+    `kept` is the share of the labelled images with a score at or above `value`, `precision` the
+    share of positives among these, `recall` the share of all positives that they hold.
+    """
+
+    name: str
+    value: float
+    kept: float
+    precision: float
+    recall: float
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """Safety margins: scores <= `left` are almost surely negative, >= `right` positive.
+
+    `left_reached` and `right_reached` say whether the wanted ratio (30 to 1) is met there; where it
+    is not, the margin is the clamp.
+    """
+
+    left: float
+    right: float
+    left_reached: bool
+    right_reached: bool
+    ratio: float
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What is known of a fitted head, all of it out of fold.
+
+    Attributes
+    ----------
+    head : str
+        Name of the head that was fitted.
+    n_positive, n_negative, n_groups, n_folds, n_repeats : int
+        Labels, groups of near-copies, folds (0 where too few labels allow none) and repeats.
+    members : tuple of MemberReport
+        One per member; the last is the head itself.
+    oof_scores : ndarray of shape (n,), float64
+        Calibrated out-of-fold scores; NaN where none could be had.
+    targets : ndarray of shape (n,), int8
+        1 positive, 0 negative.
+    margins : Margins
+    thresholds : tuple of Threshold
+    trust : {"none", "low", "fair", "good"}
+        How far the figures carry, from the number of labels and the interval of the AUC.
+    notes : tuple of str
+        Sentences for the user.
+    train_auc : float
+        AUC on the data that fitted the head, for the gap; NaN if not defined.
+    seconds : float
+        Wall time of the fit, cross-validation included [s].
+    """
+
+    head: str
+    n_positive: int
+    n_negative: int
+    n_groups: int
+    n_folds: int
+    n_repeats: int
+    members: tuple[MemberReport, ...]
+    oof_scores: NDArray[np.float64]
+    targets: NDArray[np.int8]
+    margins: Margins
+    thresholds: tuple[Threshold, ...]
+    trust: Literal["none", "low", "fair", "good"]
+    notes: tuple[str, ...]
+    train_auc: float
+    seconds: float

@@ -1,0 +1,1 @@
+"""Keys, arrays and opaque recipes on disk; has never heard of an image."""
