@@ -1,0 +1,1 @@
+"""The feature families of the classic backbone: one file each, numpy and scipy alone."""
