@@ -1,1 +1,1 @@
-"""Exact near-duplicate joins, nearest rows, groups."""
+"""Exact near-duplicate joins, nearest rows, groups: arrays in, arrays out, never a path."""
