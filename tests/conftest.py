@@ -1,0 +1,117 @@
+"""Fixtures that several rooms' tests share: small real pictures, and the real commands on them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+SHARED = Path(__file__).parents[1].parent / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished command."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_vta(*args, cwd, stdin=None, env=None, timeout=300):
+    """Run the real `vta` in its own process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vta_cli", *map(str, args)],
+        cwd=cwd, input=stdin, capture_output=True, check=False, timeout=timeout,
+        env={**os.environ, "VTA_OFFLINE": "1", "COLUMNS": "100", **(env or {})},
+    )  # fmt: skip
+    return Ran(
+        done.returncode,
+        done.stdout.decode("utf-8", "surrogateescape"),
+        done.stderr.decode("utf-8", "replace"),
+    )
+
+
+@pytest.fixture(scope="session")
+def vta():
+    """Return the function that runs `vta` as a user would."""
+    return run_vta
+
+
+def draw(path, *, liked, seed, side=96):
+    """Draw one picture: liked ones hold a large warm disc, the others a small cold square."""
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(0, 60, (side, side, 3), dtype=np.uint8)
+    canvas = Image.fromarray(noise + np.uint8(60)).filter(ImageFilter.GaussianBlur(1))
+    pixels = np.asarray(canvas).copy()
+    y, x = np.mgrid[:side, :side]
+    cx, cy = rng.uniform(0.35, 0.65, 2) * side
+    if liked:
+        mask = (x - cx) ** 2 + (y - cy) ** 2 < (side * rng.uniform(0.28, 0.38)) ** 2
+        colour = (230, 140 + int(rng.integers(0, 40)), 60)
+    else:
+        half = side * rng.uniform(0.06, 0.12)
+        mask = (abs(x - cx) < half) & (abs(y - cy) < half)
+        colour = (40, 90, 170 + int(rng.integers(0, 60)))
+    pixels[mask] = colour
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, quality=92)
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    """Return a folder with pics/ (24 unlabelled), liked/ (12) and disliked/ (12)."""
+    root = tmp_path_factory.mktemp("drawn")
+    for index in range(24):
+        draw(root / "pics" / f"p{index:02d}.jpg", liked=index % 2 == 0, seed=index)
+    for index in range(12):
+        draw(root / "liked" / f"l{index:02d}.jpg", liked=True, seed=100 + index)
+        draw(root / "disliked" / f"d{index:02d}.jpg", liked=False, seed=200 + index)
+    return root
+
+
+@pytest.fixture(scope="session")
+def _trained(drawn, tmp_path_factory):
+    root = tmp_path_factory.mktemp("trained") / "work"
+    shutil.copytree(drawn, root)
+    ran = run_vta("embed", "pics", "liked", "disliked", "--preset", "classic", cwd=root)
+    assert ran.code == 0, ran.err
+    ran = run_vta("train", "--pos", "liked", "--neg", "disliked", cwd=root)
+    assert ran.code == 0, ran.err
+    return root
+
+
+@pytest.fixture
+def trained_folder(_trained, tmp_path):
+    """Return a fresh copy of a folder with pictures, a filled store and a trained head."""
+    root = tmp_path / "work"
+    shutil.copytree(_trained, root, copy_function=_copy_with_times)
+    # the catalogue knows absolute paths: the copy's files are made known by one embed
+    ran = run_vta("embed", "pics", "liked", "disliked", cwd=root)
+    assert ran.code == 0, ran.err
+    return root
+
+
+def _copy_with_times(source, target):
+    return shutil.copy2(source, target)
+
+
+@pytest.fixture
+def fresh(drawn, tmp_path):
+    """Return a fresh copy of the drawn pictures, without a store."""
+    root = tmp_path / "work"
+    shutil.copytree(drawn, root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Return the sample data beside the checkout, or skip."""
+    if not SHARED.is_dir():
+        pytest.skip("the sample data is not beside this checkout")
+    return SHARED

@@ -1,0 +1,162 @@
+"""The typer app: an ordered table of commands, global options, and the one error handler.
+
+Nothing but the parser is imported here. A command's module is imported when the command is called,
+so `vta --help` costs what the parser costs.
+"""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from vta_cli.commands.table import COMMANDS
+from vta_cli.errors import UsageError, VtaError
+
+INTERRUPTED = 130
+CLOSED_PIPE = 141
+
+
+def _print_error(error: VtaError) -> None:
+    from vta_cli.console.errors import render  # noqa: PLC0415 - only a failing run pays for it
+
+    sys.stderr.write(render(error, stream=sys.stderr) + "\n")
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are a table of strings, each imported when it is called."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[arg-type]  # names alone
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import the command's module and build its parser."""
+        if cmd_name not in COMMANDS:
+            return None
+        if self.commands[cmd_name] is None:
+            module = importlib.import_module(COMMANDS[cmd_name][0])
+            command = typer.main.get_command(module.app)
+            command.name = cmd_name
+            self.commands[cmd_name] = command
+        command = self.commands[cmd_name]
+        settings = (ctx.default_map or {}).get(cmd_name)
+        if settings:
+            from vta_cli.config import check_keys  # noqa: PLC0415 - only with a settings file
+
+            # `store_path` reaches every command as `store`, those without one included
+            known = [str(p.name) for p in command.params] + list(getattr(command, "commands", ()))
+            check_keys(cmd_name, settings, [*known, "store"])
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the table of commands without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; turn foreseen errors into one line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except VtaError as error:
+            if ctx.params.get("debug"):
+                raise
+            _print_error(error)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted; what was committed stays\n")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader of our output went away (`| head`). Python would complain again when it
+            # flushes stdout at exit, so stdout is pointed at nothing first.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(CLOSED_PIPE) from None
+        except Exception as error:
+            if ctx.params.get("debug") or isinstance(error, typer.Exit):
+                raise
+            raise typer.Exit(_foreign(error, ctx)) from None
+
+
+def _foreign(error: Exception, ctx: Any) -> int:
+    """Report what is not a VtaError: the parser's complaints, a full disk, and real surprises."""
+    format_message = getattr(error, "format_message", None)
+    if format_message is not None:  # the parser's own usage errors
+        context = getattr(error, "ctx", None) or ctx
+        hint = f"see: {context.command_path} --help"
+        _print_error(UsageError("usage", format_message(), hint=hint))
+        return int(getattr(error, "exit_code", 2))
+    if isinstance(error, OSError):
+        what = error.strerror or str(error)
+        name = f" {os.fsdecode(error.filename)}" if error.filename else ""
+        hint = "check the path, its permissions and the free space, then run the command again"
+        _print_error(VtaError("io-error", f"{what}:{name or ' (no file named)'}", hint=hint))
+        return 1
+    if isinstance(error, MemoryError):
+        hint = "use a smaller --batch-size, or close other programs"
+        _print_error(VtaError("out-of-memory", "the machine has no memory left", hint=hint))
+        return 1
+    if type(error).__name__ == "Abort":
+        return 1
+    hint = "this is a fault of vta: run again with `vta --debug ...` and report what it prints"
+    _print_error(VtaError("bug", f"{type(error).__name__}: {error}", hint=hint))
+    return 1
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "VTA"},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from vta_cli import __version__  # noqa: PLC0415
+
+        typer.echo(f"vta {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings file (TOML); see `vta config`.")
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks instead of one-line errors.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Learn one person's taste from a few hundred labels; apply it to millions of images.
+
+    \b
+    A day's work:
+      vta embed images/                            vectors, once per image
+      vta train --pos liked/ --neg disliked/       seconds
+      vta score images/ > scores.csv               no pixel is read again
+      vta filter images/ --band 0.6 0.9 --copy-to out/
+      vta dedupe images/
+
+    Data goes to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 misuse,
+    3 done but something was skipped and --strict was given, 130 interrupted (work is kept).
+    """  # noqa: D301 - the \b keeps the parser from re-flowing the example
+    del debug, version
+    from vta_cli.config import load_settings  # noqa: PLC0415
+
+    ctx.default_map = load_settings(config, tuple(COMMANDS))
+
+
+def main() -> None:
+    """Entry point of the `vta` command."""
+    app()

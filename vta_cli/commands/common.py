@@ -1,0 +1,115 @@
+"""What commands share: option types, the opened store, the progress of this terminal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vta_cli.config import STORE_FOLDER, upwards
+from vta_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from vta_cli.pipelines.progress import Progress
+    from vta_cli.store.store import Store
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        envvar="VTA_STORE",
+        help="The store's folder. Default: the nearest .vta upwards from here.",
+    ),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+SourceArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[SOURCE]...",
+        help="Folder, glob, image, .txt/.csv list, or - for paths on stdin. "
+        "Left out: every image that the store knows.",
+    ),
+]
+LinksOption = Annotated[
+    str,
+    typer.Option(
+        "--symlinks",
+        help="Symbolic links in folders: files (take links to files), follow (also enter linked "
+        "folders), skip.",
+    ),
+]
+HiddenOption = Annotated[
+    bool, typer.Option("--hidden", help="Also look into files and folders whose name has a dot.")
+]
+
+
+def store_path(explicit: Path | None, *, create: bool) -> Path:
+    """Return the folder of the store: as asked, else the nearest `.vta`, else a new one here.
+
+    Raises
+    ------
+    UsageError
+        If there is none and the command cannot make one.
+    """
+    if explicit is not None:
+        return explicit
+    found = upwards(STORE_FOLDER)
+    if found is not None:
+        return found
+    if create:
+        return Path.cwd() / STORE_FOLDER
+    raise UsageError(
+        "no-store",
+        f"no store: there is no {STORE_FOLDER} folder here or above",
+        hint="run `vta embed FOLDER` first, or name a store with --store",
+    )
+
+
+@contextmanager
+def open_store(
+    explicit: Path | None, *, create: bool = False, read_only: bool = False
+) -> Iterator["Store"]:
+    """Open the store of this run and close it afterwards."""
+    from vta_cli.store.store import Store
+
+    path = store_path(explicit, create=create)
+    if create and not path.parent.is_dir():
+        raise UsageError(
+            "no-such-folder",
+            f"cannot make a store at {path}: {path.parent} does not exist",
+            hint=f"make it first: mkdir -p {path.parent}",
+        )
+    store = Store.open(path, create=create, read_only=read_only)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def progress(quiet: bool) -> "Progress":
+    """Return the progress of this terminal, or the silent one."""
+    if quiet:
+        from vta_cli.pipelines.progress import Silent
+
+        return Silent()
+    from vta_cli.console.progress import ConsoleProgress
+
+    return ConsoleProgress()
+
+
+def choice(value: str, allowed: tuple[str, ...], option: str) -> str:
+    """Check an option with a closed set of values.
+
+    Raises
+    ------
+    UsageError
+        Naming the nearest allowed value.
+    """
+    if value not in allowed:
+        from vta_cli.config import nearest
+
+        raise UsageError(
+            "bad-choice", f"{option} cannot be {value!r}", hint=nearest(value, allowed)
+        )
+    return value

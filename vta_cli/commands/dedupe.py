@@ -1,0 +1,184 @@
+"""`vta dedupe`: find copies and near-copies."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from vta_cli.commands.common import (
+    HiddenOption,
+    LinksOption,
+    QuietOption,
+    SourceArgument,
+    StoreOption,
+    choice,
+    open_store,
+    progress,
+)
+
+if TYPE_CHECKING:
+    from vta_cli.pipelines.score import Model
+    from vta_cli.store.store import Store
+
+app = typer.Typer()
+
+ROWS_AT_ONCE = 65536
+
+
+@app.command()
+def dedupe(
+    source: SourceArgument = None,
+    store: StoreOption = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold", "-t",
+            help="Least mean cosine of a copy to its keeper, 0 to 1; default: what suits the "
+            "backbone (0.96 for networks).",
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            help="Which one of a group stays: best (score), largest (pixels), oldest (file time), "
+            "first (path). Default: best if the store has a head, else largest."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The head of --keep best. Default: newest.")
+    ] = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option("--backbone", "-b", help="Compare in these spaces. Default: the store's own."),
+    ] = None,
+    which: Annotated[
+        str | None,
+        typer.Option(
+            help="What is arranged: duplicates (all but the keepers) or keepers (with every image "
+            "that has no copy). Default: duplicates for --move-to, else keepers."
+        ),
+    ] = None,
+    copy_to: Annotated[Path | None, typer.Option(help="Copy into this folder.")] = None,
+    link_to: Annotated[Path | None, typer.Option(help="Symbolic links in this folder.")] = None,
+    hardlink_to: Annotated[Path | None, typer.Option(help="Hard links in this folder.")] = None,
+    move_to: Annotated[Path | None, typer.Option(help="Move into this folder.")] = None,
+    flat: Annotated[
+        bool, typer.Option("--flat", help="All files in one folder, instead of keeping the tree.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")
+    ] = False,
+    output_format: Annotated[
+        str | None, typer.Option("--format", help="csv, jsonl or parquet.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the rows here.")
+    ] = None,
+    symlinks: LinksOption = "files",
+    hidden: HiddenOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Find copies and near-copies, from cached vectors alone.
+
+    Writes rows group,path,similarity,keep. Each member of a group is close to the group's keeper,
+    not merely to some other member. Nothing is deleted: --move-to takes the duplicates aside, and
+    `vta undo` brings them back.
+
+    \b
+      vta dedupe photos/ > duplicates.csv
+      vta dedupe photos/ --keep largest --move-to aside/ --dry-run
+      vta dedupe photos/ --copy-to unique/
+    """  # noqa: D301 - the \b keeps the parser from re-flowing the example
+    from vta_cli.arrange.plan import Action, Item
+    from vta_cli.commands.arranging import Arrangement, arrange
+    from vta_cli.commands.rows import open_output
+    from vta_cli.console.rows import Column
+    from vta_cli.errors import UsageError
+    from vta_cli.pipelines.dedupe import KEEPS, Keep
+    from vta_cli.pipelines.dedupe import dedupe as run
+    from vta_cli.pipelines.score import heads_of, load_model
+    from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
+    from vta_cli.pipelines.spaces import default_threshold, spaces_for
+
+    links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
+    if threshold is not None and not 0.0 < threshold <= 1.0:
+        raise UsageError(
+            "threshold-outside-range",
+            f"--threshold {threshold:g} is no cosine between 0 and 1",
+            hint="try 0.96; larger finds closer copies only",
+        )
+    if which is not None:
+        choice(which, ("duplicates", "keepers"), "--which")
+    found = Source(source or [], links, hidden, sys.stdin.buffer)
+    wish = Arrangement.from_options(
+        copy_to=copy_to, link_to=link_to, hardlink_to=hardlink_to, move_to=move_to,
+        flat=flat, dry_run=dry_run,
+    )  # fmt: skip
+    if wish is None and which is not None:
+        raise UsageError("no-target", "--which needs a folder", hint="add --move-to FOLDER")
+    found.check()
+    if wish is not None:
+        wish.check(found.folders())
+    watch = progress(quiet)
+    with open_store(store, read_only=wish is None) as opened:
+        spaces = spaces_for(opened, backbone or [])
+        limit = threshold if threshold is not None else default_threshold(spaces)
+        rule = keep or ("best" if model or heads_of(opened) else "largest")
+        choice(rule, KEEPS, "--keep")
+        head = _head(opened, model, asked=keep is not None) if rule == "best" else None
+        if head is None and rule == "best":
+            rule = "largest"
+        report = run(
+            opened, found, spaces, watch,
+            threshold=limit, keep=cast("Keep", rule), model=head,
+        )  # fmt: skip
+        if wish is None:
+            with open_output(output_format, output) as out:
+                for start in range(0, max(len(report.members), 1), ROWS_AT_ONCE):
+                    part = report.members[start : start + ROWS_AT_ONCE]
+                    out.write(
+                        lambda: [
+                            Column("group", "int"),
+                            Column("path", "str"),
+                            Column("similarity", "float"),
+                            Column("keep", "bool"),
+                        ],
+                        {
+                            "group": [m.group for m in part],
+                            "path": [m.ref.path for m in part],
+                            "similarity": [m.similarity for m in part],
+                            "keep": [m.keep for m in part],
+                        },
+                    )
+        else:
+            chosen = which or ("duplicates" if wish.action is Action.MOVE else "keepers")
+            duplicates = {m.ref.path for m in report.members if not m.keep}
+            refs = (
+                [m.ref for m in report.members if not m.keep]
+                if chosen == "duplicates"
+                else [ref for ref in report.refs if ref.path not in duplicates]
+            )
+            items = [Item(source=r.path, rel=r.rel, name=None, score=None) for r in refs]
+            arrange(items, wish, opened.journal_dir, found.folders(), sys.argv[1:], watch)
+    typer.echo(
+        f"{report.n_images:,} images, {report.n_groups:,} groups at cosine {limit:g}: "
+        f"{report.n_equal:,} exact and {report.n_near:,} near copies besides the keepers "
+        f"(kept: {rule})",
+        err=True,
+    )
+    for reason, count in report.reasons.most_common():
+        typer.echo(f"  left out: {count:,} {reason}", err=True)
+
+
+def _head(store: "Store", name: str | None, *, asked: bool) -> "Model | None":
+    """Load the head of --keep best; unasked, a head that does not fit the store is no error."""
+    from vta_cli.errors import VtaError
+    from vta_cli.pipelines.score import load_model
+
+    try:
+        return load_model(store, name)
+    except VtaError:
+        if asked or name is not None:
+            raise
+        return None

@@ -1,0 +1,115 @@
+"""Score blocks as rows: which columns, which format, where to; and scores files read back."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.commands.common import choice
+from vta_cli.console.rows import Column, RowWriter, open_rows, read_scores
+from vta_cli.errors import UsageError
+from vta_cli.pipelines.score import ScoreBlock
+from vta_cli.records import ImageRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FORMATS = ("csv", "jsonl", "parquet")
+READ_ROWS = 4096
+
+
+class Output:
+    """Rows to stdout or a file; the columns are known with the first batch."""
+
+    def __init__(self, form: str, target: Path | None) -> None:
+        self._form, self._target = form, target
+        self._writer: RowWriter | None = None
+
+    def write(self, columns: "Callable[[], list[Column]]", rows: dict[str, object]) -> None:
+        """Write a batch; `columns` is asked for once."""
+        if self._writer is None:
+            out = self._target if self._target is not None else sys.stdout.buffer
+            self._writer = open_rows(self._form, columns(), out)
+        self._writer.write(rows)
+
+    def close(self, *, failed: bool) -> None:
+        """Finish the output; a failed run leaves no half-written file behind."""
+        if self._writer is None:
+            return
+        if failed:
+            self._writer.abort()
+        else:
+            self._writer.close()
+
+
+@contextmanager
+def open_output(form: str | None, target: Path | None) -> Iterator[Output]:
+    """Open the output of a command.
+
+    Raises
+    ------
+    UsageError
+        For an unknown format, parquet on a terminal, or a folder that is not there.
+    """
+    if form is None:
+        suffix = target.suffix.lower().lstrip(".") if target else ""
+        form = suffix if suffix in FORMATS else "csv"
+    choice(form, FORMATS, "--format")
+    if form == "parquet" and target is None and sys.stdout.isatty():
+        raise UsageError("parquet-on-terminal", "parquet is not for a terminal", hint="say -o FILE")
+    if target is not None and not target.resolve().parent.is_dir():
+        raise UsageError(
+            "no-such-folder",
+            f"cannot write {target}: its folder does not exist",
+            hint=f"make it first: mkdir -p {target.parent}",
+        )
+    if target is not None and target.is_dir():
+        raise UsageError("is-a-folder", f"{target} is a folder", hint="name a file to write")
+    output = Output(form, target)
+    try:
+        yield output
+    except BaseException:
+        output.close(failed=True)
+        raise
+    output.close(failed=False)
+
+
+def write_scores(out: Output, blocks: Iterable[ScoreBlock]) -> None:
+    """Write ``path,<scores>,reason`` rows."""
+    for block in blocks:
+        names = list(block.scores)
+
+        def columns(names: list[str] = names) -> list[Column]:
+            scores = [Column(name, "float") for name in names]
+            return [Column("path", "str"), *scores, Column("reason", "str")]
+
+        paths = [ref.path for ref in block.refs]
+        out.write(columns, {"path": paths, **block.scores, "reason": block.reasons})
+
+
+def read_blocks(spec: str) -> Iterator[tuple[list[ImageRef], NDArray[np.float64]]]:
+    """Read a scores file block by block; rows without a score come as NaN.
+
+    A path that is not absolute is meant from the working directory.
+
+    Raises
+    ------
+    UsageError
+        If the file has no ``path`` or no ``score`` column.
+    """
+    refs: list[ImageRef] = []
+    scores: list[float] = []
+    cwd = Path.cwd()
+    for path, score, _ in read_scores(Path(spec)):
+        absolute = str(cwd / path)
+        refs.append(ImageRef(absolute, path.lstrip("/"), 0, 0))
+        scores.append(float("nan") if score is None else score)
+        if len(refs) == READ_ROWS:
+            yield refs, np.array(scores)
+            refs, scores = [], []
+    if refs:
+        yield refs, np.array(scores)

@@ -1,0 +1,93 @@
+"""`vta score`: score images from cached vectors alone."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from vta_cli.commands.common import (
+    HiddenOption,
+    LinksOption,
+    QuietOption,
+    SourceArgument,
+    StoreOption,
+    choice,
+    open_store,
+    progress,
+)
+
+app = typer.Typer()
+
+STRICT_EXIT = 3
+
+
+@app.command()
+def score(
+    source: SourceArgument = None,
+    store: StoreOption = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", "-m", help="A saved head, by name or file; may be repeated. Default: newest."
+        ),
+    ] = None,
+    members: Annotated[
+        bool, typer.Option("--members", help="Also a column for each member of the ensemble.")
+    ] = False,
+    output_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="csv, jsonl or parquet; default: by the name of --output, else csv."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write here instead of stdout.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 if any image has no score.")
+    ] = False,
+    symlinks: LinksOption = "files",
+    hidden: HiddenOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Score images with a trained head; no pixel is read again.
+
+    Writes rows path,score,reason in the order of the source. An image without a score has an empty
+    one, and a reason: not-embedded, or why it was skipped.
+
+    \b
+      vta score photos/ > scores.csv
+      vta score --model taste --model sharp -o scores.parquet
+      vta score photos/ --members --format jsonl | head
+    """  # noqa: D301 - the \b keeps the parser from re-flowing the example
+    from vta_cli.commands.rows import open_output, write_scores
+    from vta_cli.pipelines.score import ScoreReport, load_model, require_scores
+    from vta_cli.pipelines.score import score as run
+    from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
+
+    links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
+    found = Source(source or [], links, hidden, sys.stdin.buffer)
+    found.check()
+    watch = progress(quiet)
+    with open_store(store, read_only=True) as opened:
+        models = [load_model(opened, name) for name in (model or [None])]
+        for loaded in models:
+            for note in loaded.notes:
+                watch.note(note)
+        if not model:
+            watch.note(f"scoring with {models[0].name}, the newest head of the store")
+        report = ScoreReport()
+        blocks = run(opened, found, models, report, watch, members=members)
+        with open_output(output_format, output) as out:
+            write_scores(out, blocks)
+        require_scores(report, found, name=models[0].name)
+    if report.reasons:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.most_common())
+        typer.echo(f"{report.n_scored:,} scored; without a score: {reasons}", err=True)
+        if report.reasons["not-embedded"]:
+            typer.echo(f"run `vta embed {' '.join(found.specs)}` for the missing ones", err=True)
+    else:
+        typer.echo(f"{report.n_scored:,} scored", err=True)
+    if strict and report.reasons:
+        raise typer.Exit(STRICT_EXIT)

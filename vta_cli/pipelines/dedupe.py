@@ -1,0 +1,218 @@
+"""Find copies and near-copies in cached vectors, and pick one keeper of each group."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.errors import UsageError
+from vta_cli.neighbors.groups import groups
+from vta_cli.neighbors.join import self_join
+from vta_cli.pipelines.lanes import key_rows
+from vta_cli.pipelines.progress import Progress
+from vta_cli.pipelines.score import NOT_EMBEDDED, Model
+from vta_cli.pipelines.sources import Known, Source, known_refs
+from vta_cli.records import ImageRef, Skip, Vectors
+from vta_cli.store.space import Space
+from vta_cli.store.store import Store
+
+Keep = Literal["best", "largest", "oldest", "first"]
+KEEPS: tuple[str, ...] = ("best", "largest", "oldest", "first")
+BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One image of a duplicate group.
+
+    `similarity` is its mean cosine to the group's keeper (1 for the keeper and for equal bytes).
+    """
+
+    group: int
+    ref: ImageRef
+    similarity: float
+    keep: bool
+
+
+@dataclass
+class DedupeReport:
+    """Duplicate groups in order of their keepers; `refs` are all images that were compared."""
+
+    members: list[Member] = field(default_factory=list)
+    refs: list[ImageRef] = field(default_factory=list)
+    n_images: int = 0
+    n_groups: int = 0
+    n_equal: int = 0
+    n_near: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class _Image:
+    ref: ImageRef
+    key: bytes
+    pixels: int
+
+
+class _Rows:
+    """Vectors of distinct images in one space, readable in slices: nothing is held in memory."""
+
+    def __init__(self, space: Space, rows: NDArray[np.int64]) -> None:
+        self._space, self._rows = space, rows
+        self.shape = (len(rows), space.recipe.dim)
+
+    def __getitem__(self, index: slice | NDArray[np.int64]) -> Vectors:
+        return self._space.take(self._rows[index])[:, 0, :]  # (n, dim), the first view
+
+
+def dedupe(
+    store: Store,
+    source: Source,
+    spaces: Sequence[Space],
+    progress: Progress,
+    *,
+    threshold: float,
+    keep: Keep = "first",
+    model: Model | None = None,
+) -> DedupeReport:
+    """Group images that are equal or look alike.
+
+    Parameters
+    ----------
+    spaces : sequence of Space
+        Similarity is the mean cosine over these.
+    threshold : float
+        Least similarity of a member to its group's keeper, 0..1.
+    keep : {"best", "largest", "oldest", "first"}
+        Which member stays: highest score (needs `model`), most pixels, earliest file time, or first
+        path.
+
+    Raises
+    ------
+    UsageError
+        If no image of the source has vectors.
+    """
+    report = DedupeReport()
+    images = _images(store, source, spaces, report)
+    report.n_images = len(images)
+    report.refs = [image.ref for image in images]
+    if not images:
+        if report.reasons[NOT_EMBEDDED]:
+            raise UsageError(
+                "not-embedded",
+                f"no image of {source.describe()} has the vectors that dedupe needs",
+                hint=f"run: vta embed {' '.join(source.specs)}".rstrip(),
+            )
+        raise UsageError(
+            "no-images", f"no images in {source.describe()}", hint="name a folder with pictures"
+        )
+    order = _order(images, keep, model)
+    images = [images[index] for index in order]  # best first, so that row 0 of a key is its keeper
+    copies: dict[bytes, list[_Image]] = {}
+    for image in images:
+        copies.setdefault(image.key, []).append(image)
+    distinct = list(copies)
+    keys = key_rows(distinct)
+    rows = [_Rows(space, space.locate(keys)) for space in spaces]
+    with progress.stage("compare", len(distinct)) as stage:
+        pairs = self_join(rows, threshold, progress=stage.advance)
+    result = groups(len(distinct), pairs, np.arange(len(distinct), dtype=np.int64))
+    _collect(report, [copies[key] for key in distinct], result.group, result.keeper,
+             result.similarity)  # fmt: skip
+    return report
+
+
+def _images(
+    store: Store, source: Source, spaces: Sequence[Space], report: DedupeReport
+) -> list[_Image]:
+    found: list[_Image] = []
+    for batch in known_refs(store, source):
+        usable: list[_Image] = []
+        for item in batch:
+            reason = _reason(item)
+            if reason:
+                report.reasons[reason] += 1
+            elif isinstance(item, Known) and item.entry is not None and item.entry.key is not None:
+                entry = item.entry
+                usable.append(_Image(item.ref, entry.key, entry.width * entry.height))
+        if not usable:
+            continue
+        keys = key_rows([image.key for image in usable])
+        lacks = np.logical_or.reduce([space.missing(keys) for space in spaces])
+        report.reasons[NOT_EMBEDDED] += int(lacks.sum())
+        found.extend(image for image, lack in zip(usable, lacks, strict=True) if not lack)
+    report.reasons = +report.reasons
+    return found
+
+
+def _reason(item: Known | Skip) -> str:
+    if isinstance(item, Skip):
+        return item.reason
+    if item.entry is None:
+        return NOT_EMBEDDED
+    return item.entry.reason or ""
+
+
+def _order(images: Sequence[_Image], keep: Keep, model: Model | None) -> NDArray[np.int64]:
+    """Return the images' indices, the ones to keep first; ties in source order."""
+    if keep == "largest":
+        value = np.array([-image.pixels for image in images], dtype=np.float64)
+    elif keep == "oldest":
+        value = np.array([image.ref.mtime_ns for image in images], dtype=np.float64)
+    elif keep == "best":
+        if model is None:
+            raise UsageError(
+                "no-head",
+                "--keep best needs a trained head",
+                hint="train one, or say --keep largest",
+            )
+        value = -_scores(images, model)
+    else:
+        value = np.zeros(len(images))
+    return np.argsort(value, kind="stable").astype(np.int64)
+
+
+def _scores(images: Sequence[_Image], model: Model) -> NDArray[np.float64]:
+    scores = np.full(len(images), -np.inf)
+    for start in range(0, len(images), BLOCK_ROWS):
+        part = images[start : start + BLOCK_ROWS]
+        keys = key_rows([image.key for image in part])
+        rows = [space.locate(keys) for space in model.spaces]
+        present = np.logical_and.reduce([row >= 0 for row in rows])
+        blocks = [
+            space.take(row[present])[:, 0, :] for space, row in zip(model.spaces, rows, strict=True)
+        ]
+        scores[start + np.flatnonzero(present)] = model.taste.score(blocks)
+    return scores
+
+
+def _collect(
+    report: DedupeReport,
+    copies: Sequence[Sequence[_Image]],
+    group: NDArray[np.int64],
+    keeper: NDArray[np.bool_],
+    similarity: NDArray[np.float32],
+) -> None:
+    """Number the groups by their keepers; equal bytes belong to the group of their content."""
+    members: dict[int, list[int]] = {}
+    for index, label in enumerate(group):
+        if label >= 0:
+            members.setdefault(int(label), []).append(index)
+    alone = [[i] for i, label in enumerate(group) if label < 0 and len(copies[i]) > 1]
+    clusters = sorted(
+        [*members.values(), *alone], key=lambda c: min(c, key=lambda i: (not keeper[i], i))
+    )
+    for number, cluster in enumerate(clusters):
+        head = next((i for i in cluster if keeper[i]), cluster[0])
+        ordered = [head, *(i for i in cluster if i != head)]
+        for index in ordered:
+            for place, image in enumerate(copies[index]):
+                is_keeper = index == head and place == 0
+                near = 1.0 if index == head else float(similarity[index])
+                report.members.append(Member(number, image.ref, near, is_keeper))
+                report.n_equal += place > 0
+                report.n_near += place == 0 and index != head
+    report.n_groups = len(clusters)

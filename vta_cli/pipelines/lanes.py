@@ -1,0 +1,221 @@
+"""Which backbones a run uses, and one lane for each: its space, its writer, its open batch.
+
+A backbone's network is loaded when the first image needs it, never before: a run that finds all
+vectors in the store imports no torch.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vta_cli.backbones.protocol import Backbone, BackboneSpec
+from vta_cli.backbones.registry import at_hand, expand, expected_recipe, load, locate_weights, resolve
+from vta_cli.errors import UsageError
+from vta_cli.pipelines.progress import Progress
+from vta_cli.records import KEY_BYTES, Keys, Pixels, Recipe, Vectors
+from vta_cli.store.space import Space
+from vta_cli.store.store import Store
+from vta_cli.store.writer import ShardWriter
+
+EMBEDDED_DEFAULT = "classic"
+"""Preset that needs no weights."""
+FIRST_CHOICE = "vta1"
+"""Preset that a new store gets if its weights are at hand."""
+VECTORS_AT_ONCE = 32
+"""Finished rows handed to the writer together."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How networks are run: what decides speed and, by `precision`, the recipe."""
+
+    device: str = "auto"
+    precision: str = "auto"
+    weights: str | None = None
+    batch_size: int | None = None
+    offline: bool | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The backbones of a run, and the sentence that explains the choice (empty if asked for)."""
+
+    specs: tuple[BackboneSpec, ...]
+    pin: str
+    why: str = ""
+
+
+def choose(
+    store: Store, preset: str, backbones: Sequence[str], engine: Engine
+) -> Choice:
+    """Decide the backbones of a run.
+
+    Explicit backbones win, then an explicit preset, then what the store is pinned to; for a new
+    store the CLIP preset if its weights are at hand, else the built-in classic backbone.
+
+    Raises
+    ------
+    UsageError
+        For unknown names.
+    """
+    if backbones:
+        specs = tuple(resolve(name) for name in backbones)
+        return Choice(specs, "+".join(spec.name for spec in specs))
+    if preset != "auto":
+        return Choice(tuple(expand([], preset)), preset)
+    if store.preset is not None:
+        return Choice(tuple(pinned(store.preset)), store.preset)
+    first = expand([], FIRST_CHOICE)
+    if all(at_hand(spec, engine.weights)[0] for spec in first):
+        why = f"preset {FIRST_CHOICE}: its weights are at hand"
+        return Choice(tuple(first), FIRST_CHOICE, why)
+    why = (
+        f"preset {EMBEDDED_DEFAULT}: built in, needs no weights "
+        f"(CLIP's are not at hand; `vta backbones` lists what else there is)"
+    )
+    return Choice(tuple(expand([], EMBEDDED_DEFAULT)), EMBEDDED_DEFAULT, why)
+
+
+def pinned(pin: str) -> list[BackboneSpec]:
+    """Read a pin: the name of a preset, or backbone names joined by ``+``."""
+    if "+" in pin or ":" in pin or "/" in pin:
+        return [resolve(name) for name in pin.split("+")]
+    return expand([], pin)
+
+
+@dataclass
+class Lane:
+    """One backbone of a run with its space in the store.
+
+    `recipe` is None until it is known; for a network whose weights are not here yet that takes
+    loading it.
+    """
+
+    store: Store
+    spec: BackboneSpec
+    engine: Engine
+    progress: Progress
+    recipe: Recipe | None = None
+    n_embedded: int = 0
+    _backbone: Backbone | None = None
+    _space: Space | None = None
+    _writer: ShardWriter | None = None
+    _claimed: set[bytes] = field(default_factory=set)
+    _keys: list[bytes] = field(default_factory=list)
+    _pixels: list[Pixels] = field(default_factory=list)
+    _vectors: list[Vectors] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        weights = locate_weights(self.spec, self.engine.weights)
+        known = [space.recipe for space in self.store.spaces()]
+        self.recipe = expected_recipe(self.spec, weights, self.engine.precision, known)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The loaded backbone; loads it on first use."""
+        with self._lock:
+            if self._backbone is None:
+                if self.spec.family != "classic":
+                    self.progress.note(f"loading {self.spec.name}")
+                engine = self.engine
+                self._backbone = load(
+                    self.spec,
+                    weights=engine.weights,
+                    device=engine.device,
+                    precision=engine.precision,
+                    offline=engine.offline,
+                    batch_size=engine.batch_size,
+                )
+                self._adopt(self._backbone.recipe)
+            return self._backbone
+
+    def _adopt(self, recipe: Recipe) -> None:
+        """Take the loaded backbone's word over the expectation, should they differ."""
+        if self.recipe is not None and self.recipe.digest != recipe.digest:
+            self._space = None
+        self.recipe = recipe
+
+    @property
+    def space(self) -> Space:
+        """The space of this lane's recipe."""
+        if self.recipe is None:
+            _ = self.backbone
+        if self._space is None:
+            if self.recipe is None:  # pragma: no cover - a loaded backbone always has one
+                raise UsageError("no-recipe", f"{self.spec.name} has no recipe")
+            self._space = self.store.space(self.recipe)
+        return self._space
+
+    def missing(self, keys: Keys) -> "list[bool]":
+        """Tell for each key whether the space lacks it; True for all of an unknown recipe."""
+        if self.recipe is None:
+            return [True] * len(keys)
+        return [bool(lacking) for lacking in self.space.missing(keys)]
+
+    def claim(self, key: bytes, keys: Keys) -> bool:
+        """Take on the key if it is neither in the space nor claimed in this run."""
+        with self._lock:
+            if key in self._claimed:
+                return False
+        lacking = bool(self.space.missing(keys)[0])
+        if not lacking:
+            return False
+        with self._lock:
+            if key in self._claimed:
+                return False
+            self._claimed.add(key)
+            return True
+
+    def open(self) -> None:
+        """Open the writer; vectors can be added until `close`."""
+        self._writer = self.space.writer()
+
+    def add_vector(self, key: bytes, vector: Vectors) -> None:
+        """Append one finished row, shape (dim,)."""
+        self._keys.append(key)
+        self._vectors.append(vector)
+        if len(self._keys) >= VECTORS_AT_ONCE:
+            self.flush()
+
+    def add_pixels(self, key: bytes, pixels: Pixels) -> None:
+        """Put one view into the open batch; a full batch is run at once."""
+        self._keys.append(key)
+        self._pixels.append(pixels)
+        if len(self._keys) >= self.backbone.batch_size:
+            self.flush()
+
+    def flush(self) -> None:
+        """Run the open batch and hand its rows to the writer."""
+        if not self._keys or self._writer is None:
+            return
+        keys = key_rows(self._keys)
+        pixels, vectors = self._pixels, self._vectors
+        self._keys, self._pixels, self._vectors = [], [], []
+        rows = self.backbone.embed(pixels) if pixels else np.stack(vectors)  # (n, dim)
+        self._writer.append(keys, rows)
+        self.n_embedded += len(keys)
+
+    def skip(self, key: bytes, reason: str, detail: str) -> None:
+        """Record with the next shard that these bytes cannot be embedded."""
+        if self._writer is not None:
+            self._writer.append_skips([(key, reason, detail)])
+
+    def close(self) -> None:
+        """Run what is left, commit it, and let the network go."""
+        try:
+            self.flush()
+        finally:
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.__exit__(None, None, None)
+            if self._backbone is not None:
+                self._backbone.close()
+                self._backbone = None
+
+
+def key_rows(keys: Sequence[bytes]) -> Keys:
+    """Return content keys as an array of shape (n, KEY_BYTES)."""
+    return np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), KEY_BYTES)

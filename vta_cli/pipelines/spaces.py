@@ -1,0 +1,60 @@
+"""Which spaces of a store a command compares in."""
+
+from collections.abc import Sequence
+
+from vta_cli.backbones.classic_recipe import DEDUPE_THRESHOLD
+from vta_cli.backbones.registry import resolve
+from vta_cli.errors import UsageError
+from vta_cli.pipelines.lanes import pinned
+from vta_cli.store.space import Space
+from vta_cli.store.store import Store
+
+NETWORK_THRESHOLD = 0.96
+"""Mean cosine from which network embeddings count as near-copies (between the 0.95 and 0.99 of the
+original Visual Taste Approximator)."""
+
+
+def spaces_for(store: Store, backbones: Sequence[str]) -> list[Space]:
+    """Return the spaces of the named backbones, else of the store's pin, else all with vectors.
+
+    Raises
+    ------
+    UsageError
+        If the store has no vectors of a backbone that was asked for, or none at all.
+    """
+    filled = [space for space in store.spaces() if space.n_rows]
+    if not filled:
+        raise UsageError(
+            "not-embedded",
+            f"the store {store.path} has no vectors yet",
+            hint="run: vta embed SOURCE",
+        )
+    if backbones:
+        return [_named(store, filled, resolve(name).name) for name in backbones]
+    if store.preset is not None:
+        names = [spec.name for spec in pinned(store.preset)]
+        found = [space for name in names for space in filled if space.recipe.backbone == name]
+        if found:
+            return found
+    return filled
+
+
+def _named(store: Store, filled: Sequence[Space], name: str) -> Space:
+    for space in filled:
+        if space.recipe.backbone == name:
+            return space
+    have = ", ".join(space.recipe.backbone for space in filled)
+    raise UsageError(
+        "missing-space",
+        f"the store {store.path} has no vectors of {name}; it has {have}",
+        hint=f"run: vta embed SOURCE --backbone {name}",
+    )
+
+
+def default_threshold(spaces: Sequence[Space]) -> float:
+    """Return the similarity from which images of these spaces count as near-copies."""
+    values = [
+        DEDUPE_THRESHOLD if space.recipe.backbone.startswith("classic/") else NETWORK_THRESHOLD
+        for space in spaces
+    ]
+    return sum(values) / len(values)
