@@ -1,0 +1,43 @@
+"""`vta explain`: say why an image got its score."""
+
+from typing import Annotated
+
+import typer
+
+from vta_cli.commands.common import StoreOption, open_store
+
+app = typer.Typer()
+
+
+@app.command()
+def explain(
+    image: Annotated[str, typer.Argument(help="The image; it must be in the store.")],
+    store: StoreOption = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="A saved head. Default: the newest.")
+    ] = None,
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=1, help="Labelled neighbours to show a side.")
+    ] = 3,
+) -> None:
+    """Say why an image got its score: each member's opinion, nearest liked and disliked images.
+
+    \b
+      vta explain photos/0017.jpg
+    """  # noqa: D301 - the \b keeps the parser from re-flowing the example
+    from vta_cli.console.errors import printable
+    from vta_cli.pipelines.nearest import explain as run
+    from vta_cli.pipelines.score import load_model
+
+    with open_store(store, read_only=True) as opened:
+        head = load_model(opened, model)
+        why = run(opened, image, head, number)
+    typer.echo(f"score     {why.score:.3f}  by {head.name}")
+    for name, value in why.members.items():
+        typer.echo(f"  {name:<10}{value:.3f}")
+    for title, side in (("nearest liked", why.liked), ("nearest disliked", why.disliked)):
+        typer.echo(title)
+        for item in side:
+            typer.echo(f"  {item.similarity:.3f}  {printable(item.paths[0])}")
+        if not side:
+            typer.echo("  none among this head's labels")

@@ -1,0 +1,132 @@
+"""Nearest images: of one image in a source, and of one image among the labels of a head."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.errors import UsageError
+from vta_cli.neighbors.search import top_k
+from vta_cli.pipelines.lanes import key_rows
+from vta_cli.pipelines.score import Model
+from vta_cli.pipelines.sources import Known, Source, known_refs
+from vta_cli.records import Keys, Vectors
+from vta_cli.store.space import Space
+from vta_cli.store.store import Store
+
+
+@dataclass(frozen=True)
+class Near:
+    """One neighbour: its paths and the mean cosine to the query."""
+
+    paths: tuple[str, ...]
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why an image got its score: the members' opinions and the nearest labelled images."""
+
+    score: float
+    members: dict[str, float]
+    liked: tuple[Near, ...]
+    disliked: tuple[Near, ...]
+
+
+def key_of_image(store: Store, image: str) -> bytes:
+    """Return the content key of one image file that the store knows.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file, or it is not in the store.
+    """
+    path = Path(image)
+    if not path.is_file():
+        raise UsageError("no-such-image", f"no image at {image}", hint="check the path")
+    for batch in known_refs(store, Source([image], hidden=True)):
+        for item in batch:
+            if isinstance(item, Known) and item.entry is not None and item.entry.key is not None:
+                return item.entry.key
+    raise UsageError(
+        "not-embedded", f"{image} is not in the store", hint=f"run: vta embed {image}"
+    )
+
+
+def similar(
+    store: Store, image: str, source: Source, spaces: Sequence[Space], n_nearest: int
+) -> list[Near]:
+    """Return the images of a source that are nearest to one, most similar first.
+
+    The image itself and files with equal bytes are left out.
+    """
+    query = key_of_image(store, image)
+    keys: dict[bytes, list[str]] = {}
+    for batch in known_refs(store, source):
+        for item in batch:
+            if isinstance(item, Known) and item.entry is not None and item.entry.key is not None:
+                keys.setdefault(item.entry.key, []).append(item.ref.path)
+    keys.pop(query, None)
+    return _nearest(spaces, query, list(keys), [tuple(paths) for paths in keys.values()], n_nearest)
+
+
+def _nearest(
+    spaces: Sequence[Space],
+    query: bytes,
+    keys: Sequence[bytes],
+    paths: Sequence[tuple[str, ...]],
+    n_nearest: int,
+) -> list[Near]:
+    wanted = key_rows(keys)
+    present = np.logical_and.reduce([~space.missing(wanted) for space in spaces])
+    at = np.flatnonzero(present)
+    if not at.size:
+        return []
+    target = _joined(spaces, key_rows([query]))
+    rows = _joined(spaces, wanted[at])
+    index, similarity = top_k(target, rows, min(n_nearest, len(at)))
+    return [
+        Near(paths[at[row]], float(value))
+        for row, value in zip(index[0], similarity[0], strict=True)
+    ]
+
+
+def _joined(spaces: Sequence[Space], keys: Keys) -> Vectors:
+    """Return unit rows whose dot product is the mean cosine over the spaces, shape (n, sum dim)."""
+    blocks: list[NDArray[np.float32]] = []
+    for space in spaces:
+        block = space.read(keys)[:, 0, :]
+        norm = np.linalg.norm(block, axis=1, keepdims=True)
+        blocks.append(block / np.maximum(norm, np.finfo(np.float32).tiny) / np.sqrt(len(spaces)))
+    return np.concatenate(blocks, axis=1).astype(np.float32, copy=False)
+
+
+def explain(store: Store, image: str, model: Model, n_nearest: int) -> Explanation:
+    """Say why an image gets its score.
+
+    Raises
+    ------
+    UsageError
+        If the image is not in the store, or lacks a vector that the head needs.
+    """
+    key = key_of_image(store, image)
+    row = key_rows([key])
+    if any(space.missing(row)[0] for space in model.spaces):
+        raise UsageError(
+            "not-embedded",
+            f"{image} has no vector that {model.name} needs",
+            hint=f"run: vta embed {image}",
+        )
+    blocks = [space.read(row)[:, 0, :] for space in model.spaces]
+    members = {name: float(values[0]) for name, values in model.taste.members(blocks).items()}
+    labels = model.taste.meta.get("labels", {})
+    sides = []
+    for side in ("positive", "negative"):
+        keys = [bytes.fromhex(text) for text in labels.get(side, [])]
+        known = store.catalogue.paths_of(keys)
+        rest = [k for k in keys if k != key]
+        paths = [tuple(known.get(k, [k.hex()])) for k in rest]
+        sides.append(tuple(_nearest(model.spaces, key, rest, paths, n_nearest)) if rest else ())
+    return Explanation(float(model.taste.score(blocks)[0]), members, sides[0], sides[1])
