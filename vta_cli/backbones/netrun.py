@@ -1,0 +1,121 @@
+"""One torch network in inference mode: uint8 pictures in, float32 vectors out.
+
+Shared by all families that run on torch. Pictures travel to the device as bytes and are normalised
+there; the network's memory layout, autocast and out-of-memory handling are settled here once.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from vta_cli.backbones.batches import checked, in_pieces, stack
+from vta_cli.backbones.device import DTYPES, free_cached_memory
+from vta_cli.records import Pixels, Recipe, Vectors
+
+BATCH_CPU = 16
+"""Throughput on CPUs is flat from 8 to 16 pictures on; more only costs memory."""
+
+BATCH_GPU = 128
+"""Enough to fill a large GPU; smaller ones halve it by themselves."""
+
+MANY_CONVOLUTIONS = 4
+"""Transformers have one convolution, the patch embedding; nets with more gain by channels_last."""
+
+
+def in_inference_mode(net: nn.Module) -> nn.Module:
+    """Freeze a network: evaluation mode (batch norm, dropout), no gradients.
+
+    The only place that does so; timm hands networks over in training mode.
+    """
+    return net.eval().requires_grad_(requires_grad=False)
+
+
+class TorchBackbone:
+    """A `Backbone` around a torch network.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        From (n, 3, px, px) float to (n, dim), or to a tuple that begins with it.
+    recipe : Recipe
+        With `mean` and `std` in its extra, of pixels in 0..1.
+    device : torch.device
+    batch_size : int, optional
+    """
+
+    threads = False
+
+    def __init__(
+        self,
+        net: nn.Module,
+        recipe: Recipe,
+        device: torch.device,
+        batch_size: int | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.batch_size = batch_size or (BATCH_CPU if device.type == "cpu" else BATCH_GPU)
+        self._device = device
+        self._layout = _memory_layout(net)
+        self._net: nn.Module = in_inference_mode(net).to(device).to(memory_format=self._layout)
+        shape = (1, 3, 1, 1)
+        self._mean = torch.tensor(recipe.extra["mean"], device=device).reshape(shape)
+        self._std = torch.tensor(recipe.extra["std"], device=device).reshape(shape)
+
+    def embed(self, batch: Sequence[Pixels]) -> Vectors:
+        """Embed preprocessed pictures; see `Backbone.embed`.
+
+        Raises
+        ------
+        BackboneError
+            ``out-of-memory``, or ``not-finite`` if the network answers with NaN or infinity.
+        ValueError
+            If a picture is not of the recipe's size.
+        """
+        if len(batch) == 0:
+            return np.empty((0, self.recipe.dim), np.float32)
+        px = self.recipe.preprocess.crop_px
+        vectors, self.batch_size = in_pieces(
+            self._forward,
+            stack(batch, px),
+            self.batch_size,
+            name=self.recipe.backbone,
+            after_failure=lambda: free_cached_memory(self._device),
+        )
+        return checked(vectors, self.recipe)
+
+    def close(self) -> None:
+        """Let go of the network and its memory."""
+        self._net = nn.Identity()
+        free_cached_memory(self._device)
+
+    def _forward(self, piece: NDArray[np.uint8]) -> Vectors:
+        host = torch.from_numpy(piece)  # (n, px, px, 3) uint8
+        if self._device.type == "cuda":
+            host = host.pin_memory()
+        with torch.inference_mode(), self._arithmetic():
+            x = host.to(self._device, non_blocking=True).permute(0, 3, 1, 2)  # (n, 3, px, px)
+            x = x.to(torch.float32).div_(255).sub_(self._mean).div_(self._std)
+            y = self._net(x.contiguous(memory_format=self._layout))
+            y = y[0] if isinstance(y, tuple) else y
+            vectors: Vectors = y.to(torch.float32).cpu().numpy()  # (n, dim)
+        return vectors
+
+    @contextlib.contextmanager
+    def _arithmetic(self) -> Iterator[None]:
+        dtype = DTYPES[self.recipe.precision]
+        # convolutions would otherwise use TF32, which is not the fp32 that the recipe promises
+        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False)
+        lower = dtype != torch.float32
+        cast = torch.autocast(self._device.type, dtype=dtype if lower else None, enabled=lower)
+        with exact, cast:
+            yield
+
+
+def _memory_layout(net: nn.Module) -> torch.memory_format:
+    n_convolutions = sum(isinstance(module, nn.Conv2d) for module in net.modules())
+    many = n_convolutions > MANY_CONVOLUTIONS
+    return torch.channels_last if many else torch.contiguous_format
