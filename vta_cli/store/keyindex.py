@@ -1,0 +1,113 @@
+"""Which row holds which key: sorted 8-byte prefixes, checked against the whole key.
+
+Ten million keys cost 480 MB (320 the keys, 80 prefixes, 80 rows) and about three seconds to index.
+Prefixes of digests hardly ever meet, but nothing here depends on that: equal prefixes form a run
+that a look-up walks along, so made-up keys are found as well.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.records import KEY_BYTES, Keys
+
+Rows = NDArray[np.int64]
+"""Row numbers, shape (n,); -1 stands for "nowhere"."""
+
+
+def as_keys(keys: Keys) -> Keys:
+    """Return the keys as a contiguous array of shape (n, 32).
+
+    Raises
+    ------
+    ValueError
+        If they are anything else than whole keys of bytes.
+    """
+    array = np.ascontiguousarray(keys)
+    if array.dtype != np.uint8 or array.size % KEY_BYTES or array.shape[-1:] != (KEY_BYTES,):
+        if array.size == 0:
+            return np.empty((0, KEY_BYTES), np.uint8)
+        raise ValueError(
+            f"keys are uint8 of shape (n, {KEY_BYTES}), not {array.dtype} {array.shape}"
+        )
+    return array.reshape(-1, KEY_BYTES)
+
+
+def words(keys: Keys) -> NDArray[np.uint64]:
+    """Return the keys as four 64-bit words each, shape (n, 4)."""
+    return keys.view("<u8").reshape(len(keys), KEY_BYTES // 8)
+
+
+class KeyIndex:
+    """An immutable index over an array of keys; of equal keys the first row counts.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (n, 32), uint8
+        Kept, not copied.
+    first_row : int
+        Row number of the first key.
+    """
+
+    def __init__(self, keys: Keys, first_row: int = 0) -> None:
+        self._keys = as_keys(keys)
+        self._first_row = first_row
+        prefixes = np.ascontiguousarray(words(self._keys)[:, 0])
+        order = np.argsort(prefixes)
+        prefixes = prefixes[order]
+        repeated = prefixes[1:] == prefixes[:-1]
+        if repeated.any():
+            order, prefixes = self._resolve(order, prefixes, repeated)
+        self._order = order
+        self._prefixes = prefixes
+
+    def __len__(self) -> int:
+        """Number of distinct keys."""
+        return len(self._order)
+
+    def rows(self) -> Rows:
+        """Return the row of each distinct key, ascending."""
+        return np.sort(self._order) + self._first_row
+
+    def locate(self, keys: Keys) -> Rows:
+        """Return the row of each key, -1 where it is absent."""
+        found = np.full(len(keys), -1, np.int64)
+        if not len(self._order) or not len(keys):
+            return found
+        wanted = words(keys)
+        # Searching in sorted order is fifteen times faster: neighbours share cache lines.
+        queue = np.argsort(wanted[:, 0])
+        prefix = wanted[queue, 0]
+        position = np.searchsorted(self._prefixes, prefix)
+        mine = words(self._keys)
+        last = len(self._prefixes) - 1
+        while len(queue):
+            inside = position <= last
+            inside &= self._prefixes[np.minimum(position, last)] == prefix
+            queue, prefix, position = queue[inside], prefix[inside], position[inside]
+            candidate = self._order[position]
+            same = (mine[candidate] == wanted[queue]).all(axis=1)
+            found[queue[same]] = candidate[same] + self._first_row
+            other = ~same
+            queue, prefix, position = queue[other], prefix[other], position[other] + 1
+        return found
+
+    def _resolve(
+        self,
+        order: NDArray[np.int64],
+        prefixes: NDArray[np.uint64],
+        repeated: NDArray[np.bool_],
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """Keep the first row of each key among those whose prefixes are equal."""
+        in_run = np.zeros(len(order), np.bool_)
+        in_run[1:] |= repeated
+        in_run[:-1] |= repeated
+        spots = np.flatnonzero(in_run)
+        rows = order[spots]
+        runs = words(self._keys)[rows]
+        arranged = np.lexsort((rows, runs[:, 3], runs[:, 2], runs[:, 1], runs[:, 0]))
+        runs = runs[arranged]
+        order = order.copy()
+        order[spots] = rows[arranged]
+        keep = np.ones(len(order), np.bool_)
+        keep[spots[1:]] = (runs[1:] != runs[:-1]).any(axis=1)
+        return order[keep], prefixes[keep]

@@ -1,0 +1,341 @@
+"""A space: all vectors of one recipe, found by key, read as memory maps."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.errors import StoreError
+from vta_cli.records import Keys, Recipe, Vectors
+from vta_cli.store.keyindex import KeyIndex, Rows, as_keys
+from vta_cli.store.marker import Marker
+from vta_cli.store.medium import Medium
+from vta_cli.store.shard import (
+    DamagedShardError,
+    MarkerCache,
+    VectorMaps,
+    list_shards,
+    load_keys,
+)
+from vta_cli.store.widen import gather
+from vta_cli.store.writer import ShardWriter
+
+MAX_INDEXES = 8
+"""Indexes of later shards kept beside the first one; beyond that all are merged into one."""
+
+
+class Space:
+    """All vectors of one recipe.
+
+    Row numbers run through the shards in listing order. They hold until `refresh` finds that
+    shards were replaced; shards that were only added come after those known.
+
+    A key that stands in two shards is read once: the shard that comes first by name counts, or, in
+    a space that is open already, the one that was known first.
+
+    Parameters
+    ----------
+    medium : Medium
+        Where the store lies.
+    recipe : Recipe
+        Identity of the space.
+    root : Path
+        The store's folder, for messages.
+    read_only : bool
+        Refuse to make writers.
+    """
+
+    def __init__(
+        self,
+        medium: Medium,
+        recipe: Recipe,
+        *,
+        root: Path,
+        read_only: bool = False,
+    ) -> None:
+        self.recipe = recipe
+        self.name = recipe.space_name
+        self.problems: list[str] = []
+        self._medium = medium
+        self._root = root
+        self._read_only = read_only
+        self._lock = threading.RLock()
+        self._maps = VectorMaps(medium, self.name)
+        self._cache: MarkerCache = {}
+        self._distrust: set[str] = set()
+        self._shards: list[Marker] = []
+        self._starts = np.zeros(1, np.int64)
+        self._indexes: list[KeyIndex] = []
+        self._key_arrays: list[Keys] = []
+        self._n_indexed = 0
+        self.refresh()
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of all live shards; a key that stands in two counts twice here."""
+        return int(self._starts[-1])
+
+    @property
+    def n_shards(self) -> int:
+        """Live shards."""
+        return len(self._shards)
+
+    @property
+    def markers(self) -> Sequence[Marker]:
+        """Markers of the live shards, in row order."""
+        return tuple(self._shards)
+
+    def refresh(self) -> None:
+        """List the markers again and take in what other writers have committed.
+
+        Raises
+        ------
+        StoreError
+            ``store-newer`` if a newer vta has written here; ``wrong-shape`` if a shard does not
+            fit the recipe.
+        """
+        with self._lock:
+            listing = list_shards(
+                self._medium,
+                self.name,
+                cache=self._cache,
+                distrust=self._distrust,
+            )
+            for name, problem in listing.damaged.items():
+                self._note(f"shard marker {name} of space {self.name} is ignored: {problem}")
+            live = {marker.digest: marker for marker in listing.live}
+            known = {marker.digest for marker in self._shards}
+            if not known <= live.keys():
+                self._forget_all()
+                known = set()
+            self._add([marker for digest, marker in live.items() if digest not in known])
+
+    def locate(self, keys: Keys) -> Rows:
+        """Return the row of each key, -1 where there is no vector; shape (n,), int64."""
+        keys = as_keys(keys)
+        with self._lock:
+            found = np.full(len(keys), -1, np.int64)
+            for index in self._ready():
+                open_ = np.flatnonzero(found < 0)
+                if not len(open_):
+                    break
+                found[open_] = index.locate(keys[open_] if len(open_) < len(keys) else keys)
+            return found
+
+    def missing(self, keys: Keys) -> NDArray[np.bool_]:
+        """Tell for each key whether it has no vector here (skipped ones have none)."""
+        return self.locate(keys) < 0
+
+    def take(self, rows: Rows) -> Vectors:
+        """Return the vectors of any rows, in any order: shape (n, n_views, dim), float32.
+
+        Raises
+        ------
+        IndexError
+            If a row number is negative or too large.
+        StoreError
+            ``shard-damaged`` if a file is not what was committed.
+        """
+        rows = np.asarray(rows, np.int64)
+        out = np.empty((len(rows), self.recipe.n_views, self.recipe.dim), np.float32)
+        self._fill(rows, out)
+        return out
+
+    def read(self, keys: Keys) -> Vectors:
+        """Return the vectors of the keys: shape (n, n_views, dim), float32.
+
+        Raises
+        ------
+        StoreError
+            ``missing-vectors`` if a key has none.
+        """
+        rows = self.locate(keys)
+        absent = np.flatnonzero(rows < 0)
+        if len(absent):
+            first = as_keys(keys)[absent[0]].tobytes().hex()[:16]
+            raise StoreError(
+                "missing-vectors",
+                f"{len(absent)} of {len(rows)} images have no vector in space {self.name} "
+                f"(the first has key {first}...)",
+                hint="run `vta embed` on them first",
+            )
+        return self.take(rows)
+
+    def blocks(self, rows: Rows, block_rows: int = 1024) -> Iterator[tuple[slice, Vectors]]:
+        """Iterate over the vectors of the rows, in the order given, in little memory.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int64
+        block_rows : int
+            Rows of a block; the last may be shorter.
+
+        Yields
+        ------
+        slice
+            The block's place in `rows`.
+        ndarray of shape (n, n_views, dim), float32
+            Its vectors, the caller's to keep.
+        """
+        rows = np.asarray(rows, np.int64)
+        before: set[int] = set()
+        for start in range(0, len(rows), block_rows):
+            part = slice(start, min(start + block_rows, len(rows)))
+            vectors = self.take(rows[part])
+            touched = set(np.unique(self._shard_of(rows[part])).tolist())
+            for number in before - touched:
+                self._maps.release(self._shards[number])
+            before = touched
+            yield part, vectors
+        for number in before:
+            self._maps.release(self._shards[number])
+
+    def skips(self) -> Mapping[bytes, tuple[str, str]]:
+        """Return reason and detail of each key that writers skipped and that has no vector.
+
+        Where writers disagree, the latest says.
+        """
+        with self._lock:
+            found: dict[bytes, tuple[str, str]] = {}
+            for marker in sorted(self._shards, key=lambda m: (m.created_ns, m.shard)):
+                for key, reason, detail in marker.skips:
+                    found[key] = (reason, detail)
+            if found and self.n_rows:
+                names = list(found)
+                array = np.frombuffer(b"".join(names), np.uint8).reshape(len(names), -1)
+                for number in np.flatnonzero(self.locate(array) >= 0).tolist():
+                    del found[names[number]]
+            return found
+
+    def keys(self) -> Keys:
+        """Return every key that has a vector, once, in row order: shape (n, 32)."""
+        with self._lock:
+            self._ready()
+            self._merge()
+            if not self._indexes:
+                return np.empty((0, 32), np.uint8)
+            rows = self._indexes[0].rows()
+            everything = self._key_arrays[0]
+            return everything if len(rows) == len(everything) else everything[rows]
+
+    def writer(self, *, max_bytes: int = 64 << 20, max_seconds: float = 60.0) -> ShardWriter:
+        """Return a writer into this space; see `ShardWriter`.
+
+        Raises
+        ------
+        StoreError
+            ``store-read-only`` if the store was opened so.
+        """
+        if self._read_only:
+            raise StoreError(
+                "store-read-only",
+                f"store {self._root} was opened for reading only",
+                hint="give another store with --store",
+            )
+        return ShardWriter(
+            self._medium,
+            self.recipe,
+            on_commit=self._adopt,
+            max_bytes=max_bytes,
+            max_seconds=max_seconds,
+        )
+
+    # Inside.
+
+    def _adopt(self, marker: Marker) -> None:
+        """Take in a shard that a writer of our own has committed."""
+        with self._lock:
+            if all(marker.digest != known.digest for known in self._shards):
+                self._add([marker])
+
+    def _add(self, markers: list[Marker]) -> None:
+        wanted = (self.recipe.n_views, self.recipe.dim)
+        for marker in markers:
+            if marker.rows and (marker.n_views, marker.dim) != wanted:
+                raise StoreError(
+                    "wrong-shape",
+                    f"shard {marker.shard} of space {self.name} has vectors of "
+                    f"{marker.n_views} x {marker.dim}, the recipe says {wanted[0]} x {wanted[1]}",
+                    hint="run `vta store check --repair` to set it aside",
+                )
+        self._shards.extend(markers)
+        self._starts = np.cumsum([0, *(marker.rows for marker in self._shards)], dtype=np.int64)
+
+    def _forget_all(self) -> None:
+        self._shards = []
+        self._starts = np.zeros(1, np.int64)
+        self._indexes = []
+        self._key_arrays = []
+        self._n_indexed = 0
+        self._maps.clear()
+
+    def _ready(self) -> list[KeyIndex]:
+        """Return indexes that cover all shards known."""
+        while self._n_indexed < len(self._shards):
+            first = int(self._starts[self._n_indexed])
+            keys = np.empty((self.n_rows - first, 32), np.uint8)
+            try:
+                for number in range(self._n_indexed, len(self._shards)):
+                    marker = self._shards[number]
+                    start = int(self._starts[number]) - first
+                    keys[start : start + marker.rows] = load_keys(
+                        self._medium,
+                        self.name,
+                        marker,
+                    )
+            except DamagedShardError:
+                # Counts as absent from now on; what it replaced may stand in for it again.
+                self._distrust.add(marker.digest)
+                self._forget_all()
+                self.refresh()
+                continue
+            self._n_indexed = len(self._shards)
+            if len(keys):
+                self._key_arrays.append(keys)
+                self._indexes.append(KeyIndex(keys, first))
+            if len(self._indexes) > MAX_INDEXES:
+                self._merge()
+        return self._indexes
+
+    def _merge(self) -> None:
+        if len(self._indexes) > 1:
+            keys = np.concatenate(self._key_arrays)
+            self._key_arrays = [keys]
+            self._indexes = [KeyIndex(keys)]
+
+    def _shard_of(self, rows: Rows) -> NDArray[np.int64]:
+        return np.searchsorted(self._starts, rows, side="right") - 1
+
+    def _fill(self, rows: Rows, out: Vectors) -> None:
+        """Read rows into `out`, shard by shard."""
+        if not len(rows):
+            return
+        with self._lock:
+            if int(rows.min()) < 0 or int(rows.max()) >= self.n_rows:
+                raise IndexError(f"rows of space {self.name} lie in 0..{self.n_rows - 1}")
+            shards = self._shard_of(rows)
+            starts = self._starts
+            markers = self._shards
+            borders = np.flatnonzero(shards[1:] != shards[:-1]) + 1
+            if len(borders) < len(rows) // 16 + 1:
+                # Whole stretches of one shard: no need to sort.
+                for begin, end in zip([0, *borders], [*borders, len(rows)], strict=True):
+                    number = int(shards[begin])
+                    source = self._maps.get(markers[number])
+                    gather(source, rows[begin:end] - starts[number], out[begin:end])
+                return
+            order = np.argsort(rows, kind="stable")
+            shards = shards[order]
+            borders = np.flatnonzero(shards[1:] != shards[:-1]) + 1
+            for begin, end in zip([0, *borders], [*borders, len(rows)], strict=True):
+                number = int(shards[begin])
+                spots = order[begin:end]
+                part = np.empty((len(spots), *out.shape[1:]), np.float32)
+                gather(self._maps.get(markers[number]), rows[spots] - starts[number], part)
+                out[spots] = part
+
+    def _note(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
