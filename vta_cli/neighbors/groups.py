@@ -78,12 +78,9 @@ def groups(n: int, pairs: Pairs, order: Ids) -> GroupResult:
             f"pairs of {same.shape[0]} rows cannot group {n} rows",
             hint="join and group the same rows",
         )
-    rank = np.full(n, -1, np.int64)
-    if order.shape != (n,) or np.any((order < 0) | (order >= n)):
-        _refuse_order(n)
+    check_order(order, n)
+    rank = np.empty(n, np.int64)
     rank[order] = np.arange(n)
-    if np.any(rank < 0):
-        _refuse_order(n)
     # Class c is the rows equal to row c; its best row has the lowest rank.
     best_rank = np.full(n, n, np.int64)
     np.minimum.at(best_rank, same, rank)
@@ -105,12 +102,20 @@ def groups(n: int, pairs: Pairs, order: Ids) -> GroupResult:
     return GroupResult(group, keeper, similarity)
 
 
-def _refuse_order(n: int) -> None:
-    raise UsageError(
-        "bad-order",
-        f"the order does not name each of {n} rows once",
-        hint="give a permutation of the row numbers",
-    )
+def check_order(order: Ids, n: int) -> None:
+    """Refuse what is not a permutation of n rows.
+
+    Raises
+    ------
+    UsageError
+        ``bad-order``.
+    """
+    if order.shape != (n,) or not np.array_equal(np.sort(order), np.arange(n)):
+        raise UsageError(
+            "bad-order",
+            f"the order does not name each of {n} rows once",
+            hint="give a permutation of the row numbers",
+        )
 
 
 def _choose_hosts(n: int, pairs: Pairs, best_rank: Ids) -> tuple[Ids, Floats]:
@@ -123,8 +128,8 @@ def _choose_hosts(n: int, pairs: Pairs, best_rank: Ids) -> tuple[Ids, Floats]:
     # By the nearer-to-the-front of each class: one slice of neighbours a class.
     by_class = np.lexsort((best_rank[there], best_rank[here]))
     here, there, similar = here[by_class], there[by_class], similar[by_class]
-    starts = np.flatnonzero(np.concatenate([[True], here[1:] != here[:-1]])) if here.size else here
-    stops = np.append(starts[1:], here.shape[0])
+    starts = np.flatnonzero(np.append(True, here[1:] != here[:-1])[: here.shape[0]])
+    stops = np.append(starts[1:], here.shape[0])[: starts.shape[0]]
     is_keeper = np.ones(n, bool)
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
         if is_keeper[here[start]]:

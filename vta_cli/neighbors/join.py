@@ -121,7 +121,7 @@ def self_join(
     memory_bytes : int
         Allowance for visit lists and pairs.
     progress : callable, optional
-        Called now and then with (steps done, steps in all).
+        Called now and then with the number of rows just dealt with; they add up to all rows.
 
     Raises
     ------
@@ -243,7 +243,12 @@ def _join(
     """Send the pairs of one set, or of two, to `found`."""
     sources = [(rows, rows.live) for rows in (left, right) if rows is not None]
     n_left, n_all = left.live.shape[0], sum(live.shape[0] for _, live in sources)
+    n_given = sum(rows.n for rows, _ in sources)
     if n_all == 0 or min(live.shape[0] for _, live in sources) == 0:
+        n_all = 0
+    if progress is not None:
+        progress(n_given - n_all)
+    if n_all == 0:
         return
     reach = lossless_margin(found.threshold)
     margin = reach if margin is None else min(margin, reach)

@@ -110,7 +110,7 @@ def run_plan(scan: Scan, plan: Plan, memory_bytes: int, progress: Tick | None) -
     memory_bytes : int
         A quarter of it may hold visit lists: one byte a row and cell, in blocks of cells.
     progress : callable, optional
-        Told the cells done, of all cells.
+        Told the rows of each cell when it is done.
     """
     if plan.cells is None:
         _look_inside(scan, plan, 0, progress)
@@ -129,7 +129,7 @@ def run_plan(scan: Scan, plan: Plan, memory_bytes: int, progress: Tick | None) -
             _look_inside(scan, plan, cell, None)
             _look_from_outside(scan, plan, cell, visitors)
             if progress is not None:
-                progress(cell + 1, n_cells)
+                progress(int(plan.bounds[cell + 1] - plan.bounds[cell]))
 
 
 def _split(plan: Plan, cell: int) -> tuple[int, int, int]:
@@ -144,6 +144,8 @@ def _look_inside(scan: Scan, plan: Plan, cell: int, progress: Tick | None) -> No
         scan.triangle(start, stop, progress)
     else:
         scan.rectangle(np.arange(start, middle), middle, stop, progress=progress)
+        if progress is not None:
+            progress(stop - middle)
 
 
 def _look_from_outside(scan: Scan, plan: Plan, cell: int, visitors: Ids) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 from vta_cli.errors import VtaError
 from vta_cli.neighbors.rows import Floats, Ids, RowSet, chunk_rows
 
-Tick = Callable[[int, int], None]
-"""Told the number of steps done and in all."""
+Tick = Callable[[int], object]
+"""Told of each number of rows that has just been dealt with; they add up to all rows."""
 
 TILE = 512
 """Rows and columns of one product: 1 MB of float32, the size of a core's second cache."""
@@ -132,11 +132,11 @@ class Scan:
     def triangle(self, start: int, stop: int, progress: Tick | None = None) -> None:
         """Compare all pairs of positions within a range, each once."""
         for a in range(start, stop, TILE):
-            if progress is not None:
-                progress(a - start, stop - start)
             rows = np.arange(a, min(a + TILE, stop))
             for b in range(a, stop, TILE):
                 self._tile(rows, self.short[rows], b, min(b + TILE, stop), upper=a == b)
+            if progress is not None:
+                progress(rows.shape[0])
 
     def rectangle(
         self,
@@ -155,12 +155,12 @@ class Scan:
             Whether the visitors belong to the right side.
         """
         for a in range(0, visitors.shape[0], TILE):
-            if progress is not None:
-                progress(a, visitors.shape[0])
             rows = visitors[a : a + TILE]
             taken = np.take(self.short, rows, axis=0)
             for b in range(start, stop, TILE):
                 self._tile(rows, taken, b, min(b + TILE, stop), swapped=swapped)
+            if progress is not None:
+                progress(rows.shape[0])
 
     def _tile(
         self,
