@@ -79,8 +79,8 @@ def symlink(source: str, destination: str, announce: Announce) -> None:
 def move(source: str, destination: str, temp: str, announce: Announce) -> None:
     """Move a file; across file systems copy, compare, and only then remove the source.
 
-    A relative symbolic link is made again with its absolute target. `announce` is called only across
-    file systems: elsewhere the file keeps its identity, which the caller can read beforehand.
+    A relative symbolic link is made again with its absolute target. `announce` is called only
+    across file systems: elsewhere the file keeps its identity, which can be read beforehand.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 """Takes back a run by its journal: only what is still as the run made it, never by overwriting."""
 
 import contextlib
+import filecmp
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -152,9 +153,7 @@ class _Undo:
             self._move_link(entry, made)
         elif os.path.lexists(source):
             there = Identity.of(source)
-            if os.path.samestat(os.lstat(source), os.lstat(destination)) or (
-                here.same_content(made) and there.same_content(here)
-            ):
+            if _equal(source, destination):
                 # killed between the new name and the end of the old one
                 if self._try(destination, lambda: os.unlink(destination)):  # noqa: PTH108
                     self.restored += 1
@@ -192,6 +191,16 @@ class _Undo:
             self.complete = False
             return False
         return True
+
+
+def _equal(source: str, destination: str) -> bool:
+    """Tell whether two names hold the same bytes, so that one of them can go."""
+    if os.path.samestat(os.lstat(source), os.lstat(destination)):
+        return True
+    with contextlib.suppress(OSError):
+        plain = not os.path.islink(source) and os.path.isfile(source)  # noqa: PTH113, PTH114
+        return plain and filecmp.cmp(source, destination, shallow=False)
+    return False
 
 
 def _judge_copy(entry: Entry, made: Identity) -> str | None:

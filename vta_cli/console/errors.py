@@ -1,0 +1,28 @@
+"""Errors as people read them: what happened to which object, and what to do next."""
+
+import sys
+import traceback
+from typing import TextIO
+
+from vta_cli.console.look import Look, printable
+from vta_cli.errors import VtaError
+
+__all__ = ["printable", "render"]
+
+
+def render(error: VtaError, *, verbose: bool = False, stream: TextIO | None = None) -> str:
+    """Return an error as text for a stream (stderr if None), without a final newline.
+
+    The first line is ``error[slug]: message``, the next ``  hint: ...`` if there is a hint. With
+    `verbose`, the traceback follows, the causes included.
+    """
+    stream = sys.stderr if stream is None else stream
+    look = Look.of(stream)
+    head = look.style(f"error[{error.slug}]:", "red")
+    lines = [f"{head} {printable(error.message, stream)}"]
+    if error.hint:
+        lines.append(f"  {look.style('hint:', 'cyan')} {printable(error.hint, stream)}")
+    if verbose:
+        trace = "".join(traceback.format_exception(error)).rstrip()
+        lines += [printable(line, stream) for line in trace.split("\n")]
+    return "\n".join(lines)
