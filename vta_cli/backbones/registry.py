@@ -145,7 +145,8 @@ def expected_recipe(
     precision : {"auto", "fp32", "bf16", "fp16"}
     known : sequence of Recipe
         Recipes of the store's spaces. They settle what the name alone cannot: the dim of a free
-        name, and what ``auto`` came to on a machine with an accelerator.
+        name, what ``auto`` came to on a machine with an accelerator, and, while the weights are
+        not at hand, which weights are meant (if the store knows of one kind only).
     device : {"auto", "cpu", "cuda", "mps"}
 
     Returns
@@ -156,7 +157,7 @@ def expected_recipe(
     if spec.family == "classic":
         return _classic_recipe()
     if weights is None:
-        return None
+        return _only_known(spec, precision, known, device)
     akin = [
         recipe
         for recipe in known
@@ -317,6 +318,22 @@ def _preset(name: str) -> Preset:
         hint=(f"did you mean {near[0]}? " if near else "")
         + f"presets are auto, {', '.join(shipped)}, or a TOML file with a list `backbones`",
     )
+
+
+def _only_known(
+    spec: BackboneSpec, precision: str, known: Sequence[Recipe], device: str
+) -> Recipe | None:
+    """Return the store's recipe of a backbone whose weights are not here, if there is but one.
+
+    So a store goes on answering without the file that filled it, as long as nothing is missing.
+    """
+    named = [r for r in known if (r.backbone, r.view) == (spec.name, "whole")]
+    if len({recipe.weights for recipe in named}) != 1:
+        return None
+    kinds = _likely_precisions(precision, device)
+    own = spec.family == "onnx"  # arithmetic is the file's own there
+    fitting = [recipe for recipe in named if own or recipe.precision in kinds]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _expected_onnx(spec: BackboneSpec, weights: Weights, akin: list[Recipe]) -> Recipe | None:
