@@ -68,6 +68,21 @@ class Medium(Protocol):
 
 
 @contextlib.contextmanager
+def reading_errors(what: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn the operating system's refusal to read into a `StoreError`; absence stays what it is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreError(
+            "store-unreadable",
+            f"{what} cannot be read: {error.strerror or error}",
+            hint="check its permissions and the disk",
+        ) from error
+
+
+@contextlib.contextmanager
 def storage_errors(what: str | os.PathLike[str]) -> Iterator[None]:
     """Turn the operating system's refusal to write into a `StoreError` with a remedy."""
     try:
@@ -109,7 +124,12 @@ class LocalMedium:
     def listing(self, folder: str) -> list[Item]:
         """Return the regular files of `folder`; a file that vanishes meanwhile is left out."""
         items: list[Item] = []
-        with contextlib.suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
+        path = self.root / folder
+        with (
+            contextlib.suppress(FileNotFoundError),
+            reading_errors(path),
+            os.scandir(path) as entries,
+        ):
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
                     if entry.is_file():
@@ -119,16 +139,19 @@ class LocalMedium:
 
     def folders(self, folder: str) -> list[str]:
         """Return the names of the folders inside `folder`, sorted; empty if there is none."""
+        path = self.root / folder
         try:
-            with os.scandir(self.root / folder) as entries:
+            with reading_errors(path), os.scandir(path) as entries:
                 return sorted(entry.name for entry in entries if entry.is_dir())
         except FileNotFoundError:
             return []
 
     def read(self, name: str) -> bytes | None:
         """Return the whole content, or None if there is no such file."""
+        path = self.root / name
         try:
-            return (self.root / name).read_bytes()
+            with reading_errors(path):
+                return path.read_bytes()
         except FileNotFoundError:
             return None
 

@@ -19,7 +19,10 @@ from vta_cli.store.widen import Half
 MAX_OPEN_MAPS = 128
 """Maps kept open at once: each holds a file descriptor, of which a process often has only 1,024."""
 
-_HEAL = "run `vta store check --repair`, then `vta embed` to compute what is missing again"
+_HEAL = (
+    "run the command again; if that does not help, `vta store check --repair` sets the shard "
+    "aside and `vta embed` makes it anew"
+)
 
 
 class DamagedShardError(Exception):
@@ -78,17 +81,13 @@ def list_shards(
         ``store-newer`` if a newer vta wrote a marker here.
     """
     folder = shards_folder(space)
-    # Two listings: a shard that was committed during the first has its data in the second.
-    names = sorted(item.name for item in medium.listing(folder) if shard_of_marker(item.name))
-    items = {item.name: item for item in medium.listing(folder)}
+    names, items = _list_files(medium, folder)
     whole: list[Marker] = []
     damaged: dict[str, str] = {}
     known = cache if cache is not None else {}
     for name in names:
-        if (item := items.get(name)) is None:
-            continue  # compacted away between the two listings
         try:
-            marker = _read_marker(medium, f"{folder}/{name}", item, known)
+            marker = _read_marker(medium, f"{folder}/{name}", items[name], known)
             _check_sizes(marker, items, distrust)
         except (DamagedMarkerError, DamagedShardError) as error:
             damaged[name] = str(error)
@@ -168,6 +167,20 @@ def map_vectors(medium: Medium, space: str, marker: Marker) -> Half:
     return array
 
 
+def verify_shard(medium: Medium, space: str, marker: Marker) -> None:
+    """Read a shard's data files whole.
+
+    Raises
+    ------
+    DamagedShardError
+        If a byte differs from what was committed.
+    """
+    for file in marker.data_files:
+        verified_view(medium, space, file)
+    load_keys(medium, space, marker)
+    map_vectors(medium, space, marker)
+
+
 class VectorMaps:
     """The memory maps of a space's shards: the least recently used are closed.
 
@@ -225,6 +238,19 @@ class VectorMaps:
     def clear(self) -> None:
         """Close all maps that nobody else holds."""
         self._open.clear()
+
+
+def _list_files(medium: Medium, folder: str) -> tuple[list[str], dict[str, Item]]:
+    """Return the markers' names, and all files of a listing that is later than the names.
+
+    Data come before their marker, so those of every marker named are in the later listing. If a
+    marker went away in between, its replacement may be too young for the names: once more.
+    """
+    while True:
+        names = sorted(item.name for item in medium.listing(folder) if shard_of_marker(item.name))
+        items = {item.name: item for item in medium.listing(folder)}
+        if all(name in items for name in names):
+            return names, items
 
 
 def _read_marker(medium: Medium, path: str, item: Item, cache: MarkerCache) -> Marker:

@@ -1,5 +1,6 @@
 """A space: all vectors of one recipe, found by key, read as memory maps."""
 
+import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -313,28 +314,27 @@ class Space:
         if not len(rows):
             return
         with self._lock:
-            if int(rows.min()) < 0 or int(rows.max()) >= self.n_rows:
-                raise IndexError(f"rows of space {self.name} lie in 0..{self.n_rows - 1}")
-            shards = self._shard_of(rows)
+            markers = tuple(self._shards)
             starts = self._starts
-            markers = self._shards
-            borders = np.flatnonzero(shards[1:] != shards[:-1]) + 1
-            if len(borders) < len(rows) // 16 + 1:
-                # Whole stretches of one shard: no need to sort.
-                for begin, end in zip([0, *borders], [*borders, len(rows)], strict=True):
-                    number = int(shards[begin])
-                    source = self._maps.get(markers[number])
-                    gather(source, rows[begin:end] - starts[number], out[begin:end])
-                return
+        if int(rows.min()) < 0 or int(rows.max()) >= starts[-1]:
+            raise IndexError(f"rows of space {self.name} lie in 0..{starts[-1] - 1}")
+        shards = np.searchsorted(starts, rows, side="right") - 1
+        borders = np.flatnonzero(shards[1:] != shards[:-1]) + 1
+        order: Rows | None = None
+        if len(borders) > len(rows) // 16:  # not whole stretches of one shard each: sort
             order = np.argsort(rows, kind="stable")
-            shards = shards[order]
+            rows, shards = rows[order], shards[order]
             borders = np.flatnonzero(shards[1:] != shards[:-1]) + 1
-            for begin, end in zip([0, *borders], [*borders, len(rows)], strict=True):
-                number = int(shards[begin])
-                spots = order[begin:end]
-                part = np.empty((len(spots), *out.shape[1:]), np.float32)
-                gather(self._maps.get(markers[number]), rows[spots] - starts[number], part)
-                out[spots] = part
+        for begin, end in itertools.pairwise([0, *borders.tolist(), len(rows)]):
+            number = int(shards[begin])
+            with self._lock:
+                source = self._maps.get(markers[number])
+            if order is None:
+                gather(source, rows[begin:end] - starts[number], out[begin:end])
+            else:
+                part = np.empty((end - begin, *out.shape[1:]), np.float32)
+                gather(source, rows[begin:end] - starts[number], part)
+                out[order[begin:end]] = part
 
     def _note(self, problem: str) -> None:
         if problem not in self.problems:

@@ -20,7 +20,7 @@ from vta_cli.store.layout import (
     only_own,
 )
 from vta_cli.store.marker import newer_error
-from vta_cli.store.medium import LocalMedium, Medium, storage_errors
+from vta_cli.store.medium import LocalMedium, Medium, reading_errors, storage_errors
 from vta_cli.store.recipefile import DamagedRecipeError, read_recipe
 from vta_cli.store.space import Space
 
@@ -103,7 +103,9 @@ class Store:
             )
         content = keeper.read(STORE_FILE)
         if content is None:
-            if path.is_dir() and not only_own(entry.name for entry in path.iterdir()):
+            with reading_errors(path):
+                names = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+            if not only_own(names):
                 raise UsageError(
                     "not-a-store",
                     f"folder {path} is not a store and not empty",

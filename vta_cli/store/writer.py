@@ -88,7 +88,7 @@ class ShardWriter:
         StoreError
             ``wrong-shape`` if keys and vectors do not fit each other or the recipe, ``not-finite``
             if a value is NaN or infinite; nothing of the batch is taken then. When it seals, the
-            errors of `seal`: the batch is buffered then.
+            errors of `seal`: part of the batch may be buffered, appending it again does no harm.
         """
         keys = as_keys(keys).copy()
         shaped = self._shaped(keys, vectors)
@@ -154,7 +154,7 @@ class ShardWriter:
         try:
             self.seal()
         except StoreError as error:
-            if value is None or value is error:
+            if value is None:
                 raise
             value.add_note(f"{self.rows_buffered} rows were not committed: {error}")
 
