@@ -110,10 +110,3 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return "did you mean " + " or ".join(close) + "?"
     return "known: " + ", ".join(choices)
-
-
-def configs_dir() -> Path:
-    """Return the folder of shipped presets: inside the wheel, or beside the package in a checkout."""
-    package = Path(__file__).parent
-    inside = package / "configs"
-    return inside if inside.is_dir() else package.parent / "configs"

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -29,7 +28,11 @@ def modules_after(args, cwd, env=None):
     """Run `vta ARGS` in a fresh interpreter; return its exit code and top-level modules."""
     run = subprocess.run(
         [sys.executable, "-c", PROBE, json.dumps([str(a) for a in args])],
-        cwd=cwd, capture_output=True, text=True, check=False, timeout=300,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
         env={**os.environ, **(env or {})},
     )
     assert "PROBE" in run.stderr, run.stderr

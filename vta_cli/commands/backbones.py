@@ -27,15 +27,16 @@ def backbones(
       vta backbones dino
       vta backbones --presets
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
-    from vta_cli.backbones.registry import at_hand, resolve, specs
-    from vta_cli.backbones.registry import presets as known_presets
+    from vta_cli.backbones.presets import presets as known_presets
+    from vta_cli.backbones.registry import at_hand, expand, resolve, specs
     from vta_cli.console.tables import table
 
     if presets:
-        rows = [
-            [preset, str(sum(spec.dim or 0 for spec in members)), ", ".join(s.name for s in members)]
-            for preset, members in known_presets().items()
-        ]
+        rows = []
+        for preset in known_presets():
+            members = expand([], preset)
+            dim = sum(spec.dim or 0 for spec in members)
+            rows.append([preset, str(dim), ", ".join(spec.name for spec in members)])
         typer.echo(table(["preset", "dim", "backbones, in column order"], rows, right=(1,)))
         return
     found = [

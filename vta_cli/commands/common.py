@@ -95,7 +95,8 @@ def progress(quiet: bool) -> "Progress":
         return Silent()
     from vta_cli.console.progress import ConsoleProgress
 
-    return ConsoleProgress()
+    shown: Progress = ConsoleProgress()
+    return shown
 
 
 def choice(value: str, allowed: tuple[str, ...], option: str) -> str:

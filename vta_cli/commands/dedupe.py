@@ -33,7 +33,8 @@ def dedupe(
     threshold: Annotated[
         float | None,
         typer.Option(
-            "--threshold", "-t",
+            "--threshold",
+            "-t",
             help="Least mean cosine of a copy to its keeper, 0 to 1; default: what suits the "
             "backbone (0.96 for networks).",
         ),
@@ -97,7 +98,7 @@ def dedupe(
     from vta_cli.errors import UsageError
     from vta_cli.pipelines.dedupe import KEEPS, Keep
     from vta_cli.pipelines.dedupe import dedupe as run
-    from vta_cli.pipelines.score import heads_of, load_model
+    from vta_cli.pipelines.score import heads_of
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
     from vta_cli.pipelines.spaces import default_threshold, spaces_for
 

@@ -58,7 +58,8 @@ def embed(
         str, typer.Option(help="auto, fp32, bf16 or fp16; part of a vector's identity.")
     ] = "auto",
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images per forward pass; halved when memory runs out.")
+        int | None,
+        typer.Option(min=1, help="Images per forward pass; halved when memory runs out."),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads that read and decode; default: all cores.")
@@ -118,17 +119,16 @@ def summary(report: "EmbedReport") -> None:
     """Print what an embedding run did, on stderr."""
     from vta_cli.console.errors import printable
 
-    n_new = report.n_images - report.n_known
     typer.echo(
-        f"{report.n_images:,} images: {report.n_known:,} were in the store, {n_new:,} looked at "
-        f"in {report.seconds:.1f} s",
+        f"{report.n_images:,} images: {report.n_known:,} were in the store; "
+        f"{report.n_opened:,} files opened; {report.seconds:.1f} s",
         err=True,
     )
     for name, n_rows in report.embedded.items():
         if n_rows:
             typer.echo(f"  {name}: {n_rows:,} vectors added", err=True)
     total = sum(report.stages.values())
-    if n_new and total:
+    if report.n_opened and total:
         parts = ", ".join(f"{k} {v / total:.0%}" for k, v in report.stages.items() if v)
         typer.echo(f"  time went to: {parts}", err=True)
     if report.skips:

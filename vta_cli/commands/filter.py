@@ -43,7 +43,9 @@ def filter_images(
     top: Annotated[
         str | None, typer.Option(metavar="N|P%", help="Keep the best N, or the best P percent.")
     ] = None,
-    copy_to: Annotated[Path | None, typer.Option(help="Copy what is kept into this folder.")] = None,
+    copy_to: Annotated[
+        Path | None, typer.Option(help="Copy what is kept into this folder.")
+    ] = None,
     link_to: Annotated[
         Path | None, typer.Option(help="Symbolic links to what is kept, in this folder.")
     ] = None,

@@ -71,7 +71,7 @@ def score(
     found.check()
     watch = progress(quiet)
     with open_store(store, read_only=True) as opened:
-        models = [load_model(opened, name) for name in (model or [None])]
+        models = [load_model(opened, name) for name in model or (None,)]
         for loaded in models:
             for note in loaded.notes:
                 watch.note(note)

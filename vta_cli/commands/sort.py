@@ -85,7 +85,9 @@ def sort(
         )
     if sum((copy, link, hardlink, move)) > 1:
         raise UsageError(
-            "two-actions", "--copy, --link, --hardlink and --move exclude one another", hint="pick one"
+            "two-actions",
+            "--copy, --link, --hardlink and --move exclude one another",
+            hint="pick one",
         )
     rule = make_rule(top=top)
     wish = None

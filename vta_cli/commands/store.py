@@ -4,7 +4,11 @@ from typing import Annotated
 
 import typer
 
-from vta_cli.commands.common import QuietOption, StoreOption, open_store, progress
+from vta_cli.commands.common import StoreOption, open_store
+
+GraceOption = Annotated[
+    float, typer.Option(min=0, help="Seconds for which replaced shards stay, for running readers.")
+]
 
 app = typer.Typer(help="Look after the store: what it holds, whether it is whole, and its size.")
 
@@ -12,28 +16,35 @@ app = typer.Typer(help="Look after the store: what it holds, whether it is whole
 @app.command()
 def info(store: StoreOption = None) -> None:
     """Say what the store holds: images, spaces, vectors, bytes."""
+    from vta_cli.console.errors import printable
     from vta_cli.console.tables import table
     from vta_cli.store.info import info as run
 
     with open_store(store, read_only=True) as opened:
         report = run(opened)
-        typer.echo(f"store   {opened.path}")
-        typer.echo(f"id      {opened.id}")
-        typer.echo(f"preset  {opened.preset or 'not pinned yet'}")
-        typer.echo(f"files   {report.n_files:,} known, {report.n_unreadable:,} unreadable")
-        rows = [
-            [
-                space.backbone,
-                f"{space.n_rows:,}",
-                str(space.dim),
-                str(space.n_shards),
-                f"{space.n_bytes / 1e6:,.1f}",
-                f"{space.n_skips:,}",
-            ]
-            for space in report.spaces
+    typer.echo(f"store   {printable(str(report.path))}")
+    typer.echo(f"id      {report.id}")
+    typer.echo(f"preset  {report.preset or 'not pinned yet'}")
+    typer.echo(f"files   {report.catalogue_entries:,} known")
+    if report.quarantine_files:
+        typer.echo(f"damaged {report.quarantine_files:,} files lie in quarantine/")
+    rows = [
+        [
+            space.recipe.backbone,
+            space.recipe.precision,
+            f"{space.rows:,}",
+            str(space.recipe.dim),
+            "/".join(space.dtypes),
+            str(space.shards),
+            f"{space.bytes / 1e6:,.1f}",
+            f"{sum(space.skips.values()):,}",
         ]
-        header = ["backbone", "vectors", "dim", "shards", "MB", "skips"]
-        typer.echo(table(header, rows, right=(1, 2, 3, 4, 5)))
+        for space in report.spaces
+    ]
+    header = ["backbone", "precision", "vectors", "dim", "stored as", "shards", "MB", "skips"]
+    typer.echo(table(header, rows, right=(2, 3, 5, 6, 7)))
+    for problem in report.problems:
+        typer.echo(f"note: {printable(problem)}", err=True)
 
 
 @app.command()
@@ -43,58 +54,60 @@ def check(
         bool,
         typer.Option(
             "--repair",
-            help="Take bad shards aside into quarantine/ and remove leftovers of killed runs; the "
-            "next `vta embed` fills the gaps.",
+            help="Take damaged shards aside into quarantine/, and old leftovers of killed runs; "
+            "the next `vta embed` fills the gaps.",
         ),
     ] = False,
-    quiet: QuietOption = False,
 ) -> None:
-    """Verify every checksum; exit with 1 if something is wrong."""
+    """Verify every checksum; exit with 1 if something is damaged.
+
+    Leftovers of killed runs (data without a marker, temporary files) harm nobody and are only
+    counted.
+    """
+    from vta_cli.console.errors import printable
     from vta_cli.store.check import check as run
 
-    watch = progress(quiet)
     with open_store(store, read_only=not repair) as opened:
-        with watch.stage("check", unit="shards") as stage:
-            report = run(opened, repair=repair, progress=stage.advance)
-        for problem in report.problems:
-            typer.echo(problem)
+        report = run(opened, repair=repair)
+    for problem in report.problems:
+        typer.echo(printable(f"{problem.space}/{problem.file}: {problem.what}"))
+    typer.echo(
+        f"{report.shards:,} shards with {report.rows:,} rows are whole "
+        f"({report.bytes / 1e6:,.1f} MB); {len(report.problems):,} damaged; leftovers of killed "
+        f"runs: {report.orphans + report.temps:,}",
+        err=True,
+    )
+    if report.clean:
+        typer.echo("clean", err=True)
+    elif repair:
         typer.echo(
-            f"{report.n_shards:,} shards with {report.n_rows:,} rows checked: "
-            f"{report.n_bad:,} bad, {report.n_orphans:,} orphans, {report.n_temps:,} leftovers",
+            f"{len(report.quarantined):,} files taken aside into quarantine/; run `vta embed` "
+            f"again for the vectors that are missing now",
             err=True,
         )
-        if report.n_bad and not repair:
-            typer.echo(
-                "run `vta store check --repair`, then `vta embed` again for what is missing",
-                err=True,
-            )
-            raise typer.Exit(1)
-        if not report.n_bad:
-            typer.echo("clean", err=True)
+    else:
+        typer.echo(
+            "run `vta store check --repair`, then `vta embed` again for what is missing", err=True
+        )
+        raise typer.Exit(1)
 
 
 @app.command()
-def compact(
-    store: StoreOption = None,
-    grace: Annotated[
-        float,
-        typer.Option(min=0, help="Seconds for which replaced shards stay, for running readers."),
-    ] = 3600.0,
-    quiet: QuietOption = False,
-) -> None:
+def compact(store: StoreOption = None, grace: GraceOption = 3600.0) -> None:
     """Merge small shards into large ones; safe beside running commands."""
+    from vta_cli.console.errors import printable
     from vta_cli.store.compact import compact as run
 
-    watch = progress(quiet)
     with open_store(store) as opened:
-        with watch.stage("compact", unit="shards") as stage:
-            report = run(opened, grace_s=grace, progress=stage.advance)
-        typer.echo(
-            f"{report.n_merged:,} shards merged into {report.n_written:,}, "
-            f"{report.n_removed:,} replaced ones removed, {report.n_waiting:,} wait for the grace "
-            f"period",
-            err=True,
-        )
+        report = run(opened, grace_s=grace)
+    typer.echo(
+        f"{report.merged:,} shards merged into {report.written:,}; {report.removed:,} replaced "
+        f"ones removed ({report.removed_bytes / 1e6:,.1f} MB), {report.waiting:,} wait for the "
+        f"grace period",
+        err=True,
+    )
+    for problem in report.problems:
+        typer.echo(f"left alone: {printable(problem)}", err=True)
 
 
 @app.command()
@@ -103,24 +116,21 @@ def gc(
     run: Annotated[
         bool, typer.Option("--run", help="Really drop them; without it the command only counts.")
     ] = False,
-    grace: Annotated[
-        float,
-        typer.Option(min=0, help="Seconds for which replaced shards stay, for running readers."),
-    ] = 3600.0,
 ) -> None:
     """Drop the vectors of images that no longer exist at any known path.
 
-    Looks at every known path on disk first. Dropped vectors can be had again only by embedding.
+    Looks at every known path on disk first. Dropped vectors can be had again only by embedding;
+    disk space comes back with the first `vta store compact` after its grace period.
     """
     from vta_cli.pipelines.collect import collect
 
     with open_store(store, read_only=not run) as opened:
-        report = collect(opened, dry_run=not run, grace_s=grace)
-        would = "" if run else "would be "
-        typer.echo(
-            f"{report.n_paths_gone:,} known paths are gone; {report.n_rows:,} vectors "
-            f"({report.n_bytes / 1e6:,.1f} MB) {would}dropped",
-            err=True,
-        )
-        if not run and report.n_rows:
-            typer.echo("say --run to drop them", err=True)
+        report = collect(opened, dry_run=not run)
+    would = "" if run else "would be "
+    typer.echo(
+        f"{report.n_paths_gone:,} known paths are gone; {report.n_rows:,} vectors "
+        f"({report.n_bytes / 1e6:,.1f} MB) {would}dropped",
+        err=True,
+    )
+    if not run and report.n_rows:
+        typer.echo("say --run to drop them", err=True)

@@ -36,9 +36,7 @@ def train(
         str | None, typer.Option(help="With --labels: the value that means liked, e.g. cat.")
     ] = None,
     name: Annotated[str, typer.Option("--name", "-n", help="Name of the head.")] = "taste",
-    head: Annotated[
-        str, typer.Option(help="ensemble, logistic, knn or boosting.")
-    ] = "ensemble",
+    head: Annotated[str, typer.Option(help="ensemble, logistic, knn or boosting.")] = "ensemble",
     store: StoreOption = None,
     preset: Annotated[
         str, typer.Option(help="As in `vta embed`; auto: what the store is pinned to.")
@@ -103,8 +101,8 @@ def train(
             hint=f"add {side} FOLDER",
         )
     sides = [Source(side or [], links, hidden) for side in (pos, neg)]
-    for side in sides:
-        side.check()
+    for given in sides:
+        given.check()
     plan = Plan(
         name, head, folds, seed, not no_embed,
         cast("Literal['error', 'drop']", on_conflict), out,

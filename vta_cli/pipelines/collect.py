@@ -18,22 +18,20 @@ class CollectReport:
     n_bytes: int
 
 
-def collect(store: Store, *, dry_run: bool, grace_s: float) -> CollectReport:
+def collect(store: Store, *, dry_run: bool) -> CollectReport:
     """Drop vectors of content that no existing path names.
 
     Parameters
     ----------
     dry_run : bool
         Only count.
-    grace_s : float
-        Seconds for which replaced shards stay on disk.
     """
     gone: list[str] = []
     keep = key_rows(sorted(set(_living(store, gone))))
-    report = gc(store, keep, dry_run=dry_run, grace_s=grace_s)
+    report = gc(store, keep, dry_run=dry_run)
     if not dry_run and gone:
         store.catalogue.forget(gone)
-    return CollectReport(len(gone), report.n_rows, report.n_bytes)
+    return CollectReport(len(gone), report.rows, report.bytes)
 
 
 def _living(store: Store, gone: list[str]) -> Iterator[bytes]:

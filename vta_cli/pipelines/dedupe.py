@@ -137,7 +137,8 @@ def _images(
                 report.reasons[reason] += 1
             elif isinstance(item, Known) and item.entry is not None and item.entry.key is not None:
                 entry = item.entry
-                usable.append(_Image(item.ref, entry.key, entry.width * entry.height))
+                n_pixels = (entry.width or 0) * (entry.height or 0)
+                usable.append(_Image(item.ref, item.entry.key, n_pixels))
         if not usable:
             continue
         keys = key_rows([image.key for image in usable])

@@ -50,7 +50,9 @@ class EmbedReport:
     n_images : int
         Files that are readable images.
     n_known : int
-        Files whose vectors were all in the store already.
+        Images whose vectors were all in the store already (or made for an equal file of this run).
+    n_opened : int
+        Files that had to be opened to know that.
     embedded : dict of str to int
         Rows added, per backbone.
     skips : Counter of str
@@ -68,6 +70,7 @@ class EmbedReport:
     n_files: int = 0
     n_images: int = 0
     n_known: int = 0
+    n_opened: int = 0
     embedded: dict[str, int] = field(default_factory=dict)
     skips: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Skip] = field(default_factory=dict)
@@ -133,7 +136,7 @@ def embed(
         stack.callback(run.finish)
         stage = stack.enter_context(progress.stage("embed"))
         for todo in _plans(store, source, lanes, report, stop, retry_skipped=retry_skipped):
-            stage.set_total(report.n_images - report.n_known + len(todo))
+            stage.set_total(report.n_opened + len(todo))
             run.work(todo, stage.advance)
             if stop.requested:
                 break
@@ -250,7 +253,10 @@ class _Run:
     def _take(self, outcome: _Outcome) -> None:
         """Hand one outcome to the lanes and the catalogue."""
         entry, report = outcome.entry, self._report
-        for name, seconds in zip(("read", "decode", "view", "features"), outcome.seconds, strict=True):
+        report.n_opened += 1
+        for name, seconds in zip(
+            ("read", "decode", "view", "features"), outcome.seconds, strict=True
+        ):
             report.stages[name] = report.stages.get(name, 0.0) + seconds
         if entry.key is not None and entry.reason is None and entry.key in self._bad:
             reason, detail = self._bad[entry.key]  # a copy of bytes that failed earlier in this run
@@ -269,7 +275,8 @@ class _Run:
                     lane.skip(entry.key, entry.reason, entry.detail)
             return
         report.n_images += 1
-        if entry.key is None:
+        if entry.key is None or not (outcome.vectors or outcome.pixels):
+            report.n_known += 1
             return
         start = time.perf_counter()
         for lane, vector in outcome.vectors:
@@ -296,7 +303,7 @@ class _Run:
 
 
 def _open_image(ref: ImageRef, lanes: Sequence[Lane]) -> _Outcome:
-    """Read, hash, decode and view one file; runs in a worker thread and never raises for bad files."""
+    """Read, hash, decode and view one file, in a worker thread; bad files are an outcome."""
     entry = Entry(
         path=ref.path, size_bytes=ref.size_bytes, mtime_ns=ref.mtime_ns,
         key=None, width=0, height=0, format="", reason=None, detail="",

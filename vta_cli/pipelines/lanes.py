@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vta_cli.backbones.protocol import Backbone, BackboneSpec
-from vta_cli.backbones.registry import at_hand, expand, expected_recipe, load, locate_weights, resolve
+from vta_cli.backbones.registry import (
+    at_hand,
+    expand,
+    expected_recipe,
+    load,
+    locate_weights,
+    resolve,
+)
 from vta_cli.errors import UsageError
 from vta_cli.pipelines.progress import Progress
 from vta_cli.records import KEY_BYTES, Keys, Pixels, Recipe, Vectors
@@ -47,9 +54,7 @@ class Choice:
     why: str = ""
 
 
-def choose(
-    store: Store, preset: str, backbones: Sequence[str], engine: Engine
-) -> Choice:
+def choose(store: Store, preset: str, backbones: Sequence[str], engine: Engine) -> Choice:
     """Decide the backbones of a run.
 
     Explicit backbones win, then an explicit preset, then what the store is pinned to; for a new
@@ -111,7 +116,9 @@ class Lane:
     def __post_init__(self) -> None:
         weights = locate_weights(self.spec, self.engine.weights)
         known = [space.recipe for space in self.store.spaces()]
-        self.recipe = expected_recipe(self.spec, weights, self.engine.precision, known)
+        self.recipe = expected_recipe(
+            self.spec, weights, self.engine.precision, known, device=self.engine.device
+        )
 
     @property
     def backbone(self) -> Backbone:

@@ -50,9 +50,7 @@ def key_of_image(store: Store, image: str) -> bytes:
         for item in batch:
             if isinstance(item, Known) and item.entry is not None and item.entry.key is not None:
                 return item.entry.key
-    raise UsageError(
-        "not-embedded", f"{image} is not in the store", hint=f"run: vta embed {image}"
-    )
+    raise UsageError("not-embedded", f"{image} is not in the store", hint=f"run: vta embed {image}")
 
 
 def similar(

@@ -139,7 +139,7 @@ def check_range(rule: Rule, low: float, high: float, *, what: str) -> None:
         if value is not None and not low <= value <= high:
             raise UsageError(
                 "threshold-outside-range",
-                f"{value:g} is outside the scores of {what}, which lie between {low:g} and {high:g}",
+                f"{value:g} is outside the scores of {what}, which lie in {low:g}..{high:g}",
                 hint="`vta train` recommends thresholds; `vta heads show` repeats them",
             )
 
@@ -148,7 +148,7 @@ def pick(blocks: Blocks, rule: Rule) -> Iterator[Scored]:
     """Yield what the rule keeps: in source order for bands, best first for the top."""
     if not rule.needs_all:
         for refs, scores in blocks:
-            for index in np.flatnonzero(rule.keeps(scores)):
+            for index in np.flatnonzero(rule.keeps(scores)).tolist():
                 yield Scored(refs[index], float(scores[index]))
         return
     if rule.top_n is not None:
@@ -158,7 +158,9 @@ def pick(blocks: Blocks, rule: Rule) -> Iterator[Scored]:
     kept: list[Scored] = []
     for refs, scores in blocks:
         n_scored += int(np.count_nonzero(~np.isnan(scores)))
-        kept.extend(Scored(refs[i], float(scores[i])) for i in np.flatnonzero(rule.keeps(scores)))
+        kept.extend(
+            Scored(refs[i], float(scores[i])) for i in np.flatnonzero(rule.keeps(scores)).tolist()
+        )
     limit = max(1, round((rule.top_share or 0.0) * n_scored))
     yield from rank(kept)[:limit]
 
@@ -168,7 +170,7 @@ def _best_n(blocks: Blocks, rule: Rule, limit: int) -> list[Scored]:
     heap: list[tuple[float, int, Scored]] = []
     order = 0
     for refs, scores in blocks:
-        for index in np.flatnonzero(rule.keeps(scores)):
+        for index in np.flatnonzero(rule.keeps(scores)).tolist():
             order -= 1  # of equal scores the later one leaves first
             entry = (float(scores[index]), order, Scored(refs[index], float(scores[index])))
             if len(heap) < limit:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import BinaryIO, Literal
 
 from vta_cli.errors import UsageError
 from vta_cli.images.sources import scan
@@ -42,7 +42,7 @@ class Source:
     specs: Sequence[str] = ()
     symlinks: Symlinks = "files"
     hidden: bool = False
-    stdin: IO[bytes] | None = None
+    stdin: BinaryIO | None = None
     exclude: Sequence[Path] = field(default=())
 
     def folders(self) -> list[Path]:
@@ -95,7 +95,7 @@ def refs_of(store: Store, source: Source) -> Iterator[ImageRef | Skip]:
             source.specs,
             symlinks=source.symlinks,
             hidden=source.hidden,
-            stdin=cast("IO[bytes]", source.stdin),
+            stdin=source.stdin,
             exclude=[store.path, *source.exclude],
         )
         return
@@ -129,9 +129,9 @@ def known_refs(store: Store, source: Source) -> Iterator[list[Known | Skip]]:
             if isinstance(item, Skip):
                 known.append(item)
                 continue
-            entry = next(entries)
-            if entry is None or entry.reason != SIDE_FILE:
-                known.append(Known(item, entry))
+            match = next(entries)
+            if match is None or match.reason != SIDE_FILE:
+                known.append(Known(item, match))
         yield known
 
 

@@ -212,7 +212,7 @@ def _lost(lost: Sequence[Skip]) -> list[str]:
 
 def _near_copies(blocks: Sequence[Vectors], threshold: float) -> NDArray[np.int64]:
     """Number near-copies alike, so that they share a fold."""
-    return components(len(blocks[0]), self_join(blocks, threshold))
+    return components(self_join(blocks, threshold))
 
 
 def _meta(

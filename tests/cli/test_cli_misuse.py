@@ -1,0 +1,147 @@
+"""Bad use: one clear line with a remedy, the right exit code, nothing lost."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+def one_line(ran, slug, code):
+    """Check an error: `error[slug]: ...` once, a hint, no traceback, nothing on stdout."""
+    assert ran.code == code, ran.err
+    errors = [line for line in ran.err.splitlines() if line.startswith("error[")]
+    assert len(errors) == 1, ran.err
+    assert errors[0].startswith(f"error[{slug}]: ")
+    assert "hint:" in ran.err
+    assert "Traceback" not in ran.err
+    assert ran.out == ""
+
+
+@pytest.mark.parametrize(
+    ("args", "slug"),
+    [
+        (["embed", "nosuch/"], "no-such-source"),
+        (["embed", "pic"], "no-such-source"),
+        (["embed", "empty"], "no-images"),
+        (["embed", "texts"], "no-images"),
+        (["embed", "pics", "--backbone", "clasic"], "unknown-backbone"),
+        (["embed", "pics", "--preset", "vta3"], "unknown-preset"),
+        (["embed", "pics", "--symlinks", "maybe"], "bad-choice"),
+        (["embed", "pics", "--store", "no/such/.vta"], "no-such-folder"),
+        (["train", "--pos", "liked"], "one-class-empty"),
+        (["train"], "no-labels"),
+        (["train", "--pos", "liked", "--neg", "empty"], "no-images"),
+        (["train", "--pos", "liked", "--neg", "liked"], "label-conflict"),
+        (["train", "--pos", "liked", "--neg", "disliked", "--head", "magic"], "bad-choice"),
+        (["train", "--pos", "liked", "--neg", "disliked", "--name", "../x"], "bad-name"),
+        (["score", "nosuch"], "no-such-source"),
+        (["score", "pics", "--model", "other"], "no-head"),
+        (["score", "pics", "--format", "xml"], "bad-choice"),
+        (["score", "pics", "-o", "no/such/s.csv"], "no-such-folder"),
+        (["filter", "pics"], "no-rule"),
+        (["filter", "pics", "--threshold", "1.5"], "threshold-outside-range"),
+        (["filter", "pics", "--band", "0.9", "0.6"], "band-reversed"),
+        (["filter", "pics", "--threshold", "nan"], "bad-threshold"),
+        (["filter", "pics", "--top", "0"], "bad-top"),
+        (["filter", "pics", "--top", "150%"], "bad-top"),
+        (["filter", "pics", "--top", "3", "--copy-to", "pics/out"], "output-inside-source"),
+        (["filter", "pics", "--top", "3", "--copy-to", "a", "--move-to", "b"], "two-actions"),
+        (["filter", "pics", "--top", "3", "--flat"], "no-target"),
+        (["sort", "pics", "--by", "colour"], "bad-choice"),
+        (["sort", "pics", "--move"], "no-target"),
+        (["dedupe", "pics", "--threshold", "1.5"], "threshold-outside-range"),
+        (["undo"], "nothing-to-undo"),
+        (["frobnicate"], "usage"),
+        (["embed"], "usage"),
+        (["embed", "pics", "--no-such-option"], "usage"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_misuse(args, slug, trained_folder, vta):
+    """Each wrong request is refused with exit code 2 and touches nothing."""
+    (trained_folder / "empty").mkdir()
+    (trained_folder / "texts").mkdir()
+    (trained_folder / "texts/readme.txt").write_text("no picture")
+    before = listing(trained_folder)
+    one_line(vta(*args, cwd=trained_folder), slug, 2)
+    assert listing(trained_folder) == before
+
+
+def listing(root):
+    """Return the files below a folder, the store's catalogue left out, with their bytes."""
+    return {
+        str(p.relative_to(root)): p.read_bytes()
+        for p in Path(root).rglob("*")
+        if p.is_file() and "catalogue" not in p.parts
+    }
+
+
+def test_no_store_is_said(fresh, vta):
+    """Commands that read a store do not make one."""
+    one_line(vta("score", "pics", cwd=fresh), "no-store", 2)
+    one_line(vta("embed", "nosuch", cwd=fresh), "no-such-source", 2)
+    assert not (fresh / ".vta").exists()
+
+
+def test_score_before_embed_and_before_train(fresh, vta):
+    """The remedy names the command that is missing."""
+    vta("embed", "pics", cwd=fresh)
+    ran = vta("score", "pics", cwd=fresh)
+    one_line(ran, "no-head", 2)
+    assert "vta train" in ran.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_unwritable_output(trained_folder, vta):
+    """An output folder that cannot be written is an error, not a traceback."""
+    locked = trained_folder / "locked"
+    locked.mkdir(mode=0o500)
+    ran = vta("filter", "pics", "--top", "3", "--copy-to", "locked/out", cwd=trained_folder)
+    assert ran.code == 1
+    assert "error[" in ran.err
+
+
+def test_output_on_a_file(trained_folder, vta):
+    """A file that stands where the output folder should be is left alone."""
+    (trained_folder / "out").write_text("mine")
+    ran = vta("filter", "pics", "--top", "3", "--copy-to", "out", cwd=trained_folder)
+    one_line(ran, "output-not-a-folder", 2)
+    assert (trained_folder / "out").read_text() == "mine"
+
+
+def test_head_refuses_a_store_without_its_space(trained_folder, fresh, vta):
+    """A head names the backbone that the other store lacks, and how to get it."""
+    shutil.copytree(trained_folder / ".vta/heads", fresh / "heads")
+    ran = vta("embed", "pics", "--store", "s", cwd=fresh)
+    assert ran.code == 0, ran.err
+    for path in (fresh / "s/spaces").iterdir():
+        shutil.rmtree(path)
+    ran = vta("score", "pics", "--store", "s", "-m", "heads/taste.safetensors", cwd=fresh)
+    one_line(ran, "missing-space", 1)
+    assert "classic" in ran.err
+
+
+def test_unreadable_head_is_an_error(trained_folder, vta):
+    """A damaged head file is named."""
+    (trained_folder / "bad.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}{}{}{}{}{}{}{}")
+    ran = vta("score", "pics", "-m", "bad.safetensors", cwd=trained_folder)
+    assert ran.code == 1
+    assert "error[" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_settings_file(trained_folder, vta):
+    """A settings file sets defaults, a flag beats it, and unknown keys are refused."""
+    settings = trained_folder / "vta.toml"
+    settings.write_text("[sort]\ntop = '2'\n")
+    assert len(vta("sort", "pics", cwd=trained_folder).out.splitlines()) == 3
+    assert len(vta("sort", "pics", "--top", "4", cwd=trained_folder).out.splitlines()) == 5
+    env = {"VTA_SORT_TOP": "3"}
+    assert len(vta("sort", "pics", cwd=trained_folder, env=env).out.splitlines()) == 4
+    settings.write_text("[sort]\ntopp = 2\n")
+    ran = vta("sort", "pics", cwd=trained_folder)
+    one_line(ran, "unknown-setting", 2)
+    assert "top" in ran.err
+    settings.write_text("[sorted]\ntop = 2\n")
+    one_line(vta("sort", "pics", cwd=trained_folder), "unknown-setting", 2)

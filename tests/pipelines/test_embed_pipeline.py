@@ -1,0 +1,156 @@
+"""Embedding with fake backbones that count what they are asked to do."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from vta_cli.backbones.protocol import BackboneSpec
+from vta_cli.pipelines import lanes as lanes_module
+from vta_cli.pipelines.embed import embed
+from vta_cli.pipelines.lanes import Engine, Lane
+from vta_cli.pipelines.progress import Silent
+from vta_cli.pipelines.sources import Source
+from vta_cli.records import Preprocess, Recipe
+from vta_cli.store.store import Store
+
+NATIVE = Preprocess("native", 4096, 0)
+SMALL = Preprocess("squash", 8, 8)
+
+
+class Fake:
+    """A backbone whose vector is the mean colour; remembers the batches it was given."""
+
+    def __init__(self, name, preprocess, *, threads=False, batch_size=4):
+        self.recipe = Recipe(backbone=name, weights="none", dim=3, preprocess=preprocess)
+        self.threads, self.batch_size = threads, batch_size
+        self.batches, self.closed = [], 0
+
+    def embed(self, batch):
+        self.batches.append(len(batch))
+        return np.array([pixels.reshape(-1, 3).mean(axis=0) for pixels in batch], np.float32)
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def lane_of(monkeypatch):
+    """Return a function that makes a lane of a fake; loading is counted."""
+    fakes, loads = {}, []
+
+    def fake_load(spec, **_options):
+        loads.append(spec.name)
+        return fakes[spec.name]
+
+    monkeypatch.setattr(lanes_module, "load", fake_load)
+    monkeypatch.setattr(lanes_module, "locate_weights", lambda *_: None)
+    monkeypatch.setattr(
+        lanes_module, "expected_recipe", lambda spec, *_, **__: fakes[spec.name].recipe
+    )
+
+    def make(store, fake):
+        fakes[fake.recipe.backbone] = fake
+        spec = BackboneSpec(
+            name=fake.recipe.backbone, family="fake", dim=3, preprocess=fake.recipe.preprocess
+        )
+        return Lane(store, spec, Engine(), Silent())
+
+    make.loads = loads
+    return make
+
+
+def test_second_run_calls_nothing_and_loads_nothing(drawn, tmp_path, lane_of):
+    """All vectors present: no backbone is loaded, no image opened."""
+    with Store.open(tmp_path / "s", create=True) as store:
+        fake = Fake("fake:a", SMALL)
+        report = embed(store, Source([str(drawn / "pics")]), [lane_of(store, fake)], Silent())
+        assert (report.n_images, report.embedded) == (24, {"fake:a": 24})
+        assert sum(fake.batches) == 24
+        assert max(fake.batches) == 4
+        assert lane_of.loads == ["fake:a"]
+        again = Fake("fake:a", SMALL)
+        report = embed(store, Source([str(drawn / "pics")]), [lane_of(store, again)], Silent())
+        assert (report.n_known, report.n_opened, report.embedded) == (24, 0, {"fake:a": 0})
+        assert again.batches == []
+        assert lane_of.loads == ["fake:a"]
+
+
+def test_vectors_belong_to_their_images(drawn, tmp_path, lane_of):
+    """Each key's vector is what the backbone makes of that image, for both kinds of backbone."""
+    from PIL import Image
+
+    with Store.open(tmp_path / "s", create=True) as store:
+        fakes = [Fake("fake:net", NATIVE), Fake("fake:cpu", NATIVE, threads=True)]
+        lanes = [lane_of(store, fake) for fake in fakes]
+        embed(store, Source([str(drawn / "pics")]), lanes, Silent(), workers=3)
+        for entry in store.catalogue.entries():
+            with Image.open(entry.path) as image:
+                want = np.asarray(image.convert("RGB")).reshape(-1, 3).mean(axis=0)
+            key = np.frombuffer(entry.key, np.uint8)[None]
+            for lane in lanes:
+                np.testing.assert_allclose(lane.space.read(key)[0, 0], want, rtol=2e-3)
+
+
+def test_only_the_missing_backbone_runs(drawn, tmp_path, lane_of):
+    """A second backbone embeds what it lacks; the first one is not loaded again."""
+    with Store.open(tmp_path / "s", create=True) as store:
+        first, second = Fake("fake:a", SMALL), Fake("fake:b", NATIVE)
+        source = Source([str(drawn / "pics")])
+        embed(store, source, [lane_of(store, first)], Silent())
+        first.batches.clear()
+        report = embed(store, source, [lane_of(store, first), lane_of(store, second)], Silent())
+        assert report.embedded == {"fake:a": 0, "fake:b": 24}
+        assert first.batches == []
+
+
+def test_equal_bytes_are_embedded_once(drawn, tmp_path, lane_of):
+    """Copies within one run cost one vector, unreadable copies one decode each but all are told."""
+    folder = tmp_path / "pics"
+    shutil.copytree(drawn / "pics", folder)
+    for index in range(5):
+        shutil.copy(folder / "p00.jpg", folder / f"copy{index}.jpg")
+        (folder / f"bad{index}.jpg").write_bytes(b"\xff\xd8 broken")
+    (folder / "notes.txt").write_text("not an image, and nobody pretends")
+    with Store.open(tmp_path / "s", create=True) as store:
+        fake = Fake("fake:a", SMALL)
+        report = embed(store, Source([str(folder)]), [lane_of(store, fake)], Silent(), workers=4)
+        assert report.embedded == {"fake:a": 24}
+        assert report.n_images == 29
+        assert report.skips.total() == 5
+        assert report.n_files == 34
+        again = embed(store, Source([str(folder)]), [lane_of(store, fake)], Silent())
+        assert again.skips == report.skips
+        assert again.n_known == 29
+
+
+def test_a_disguised_image_is_taken(drawn, tmp_path, lane_of):
+    """Content decides: a picture called .txt is embedded, a text called .txt is passed over."""
+    folder = tmp_path / "pics"
+    folder.mkdir()
+    shutil.copy(drawn / "pics/p00.jpg", folder / "picture.txt")
+    (folder / "caption.txt").write_text("a disc")
+    with Store.open(tmp_path / "s", create=True) as store:
+        fake = Fake("fake:a", SMALL)
+        report = embed(store, Source([str(folder)]), [lane_of(store, fake)], Silent())
+        assert (report.n_images, report.skips.total()) == (1, 0)
+
+
+def test_failing_backbone_keeps_what_was_sealed(drawn, tmp_path, lane_of):
+    """A backbone that fails half-way ends the run; rows before it are committed."""
+
+    class Failing(Fake):
+        def embed(self, batch):
+            if sum(self.batches) >= 12:
+                raise RuntimeError("device lost")
+            return super().embed(batch)
+
+    with Store.open(tmp_path / "s", create=True) as store:
+        lane = lane_of(store, Failing("fake:a", SMALL))
+        with pytest.raises(RuntimeError, match="device lost"):
+            embed(store, Source([str(drawn / "pics")]), [lane], Silent())
+    with Store.open(tmp_path / "s") as store:
+        good = Fake("fake:a", SMALL)
+        report = embed(store, Source([str(drawn / "pics")]), [lane_of(store, good)], Silent())
+        assert report.n_images == 24
+        assert sum(good.batches) == 12
