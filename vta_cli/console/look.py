@@ -53,6 +53,11 @@ class Look:
         """Return `fancy` where it can be shown, else its ASCII stand-in."""
         return fancy if self.unicode else plain
 
+    @property
+    def dash(self) -> str:
+        """The dash of a range or of a figure that is not defined."""
+        return self.pick("–", "-")  # noqa: RUF001 - an en dash is meant
+
 
 def can_encode(stream: TextIO) -> bool:
     """Tell whether a stream takes the characters of bars and lines."""

@@ -99,12 +99,12 @@ def _whole(rows: list[list[str]], least: int, name: str, start: int) -> list[lis
 def _scores(cells: Sequence[Any], name: str, start: int) -> list[float | None]:
     """Turn cells into numbers; an empty one, None and NaN are no score."""
     try:
-        values = [None if c is None or c == "" else float(c) for c in cells]  # noqa: PLC1901 - 0.0
+        values = [None if c is None or c == "" else float(c) for c in cells]
         return [None if v is None or v != v else v for v in values]  # noqa: PLR0124 - NaN
     except (TypeError, ValueError):
         for number, cell in enumerate(cells, start=start + 1):
             try:
-                float(0.0 if cell is None or cell == "" else cell)  # noqa: PLC1901
+                float(0.0 if cell is None or cell == "" else cell)
             except (TypeError, ValueError) as error:
                 raise UsageError(
                     "bad-scores",
