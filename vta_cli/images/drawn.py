@@ -83,7 +83,7 @@ KINDS = {
     "still": Kind(
         "stills", 5, ((4, 3), (1, 1), (3, 4)), drawn_stills.ASPECT, drawn_stills.draw, 0.5
     ),
-    "photo": Kind("photos", 3, ((3, 2), (4, 3), (1, 1), (3, 4)), 1.0, None, 1.0),
+    "photo": Kind("photos", 3, ((3, 2), (4, 3), (1, 1), (3, 4)), 1.0, None, 1.3),
 }
 
 _TURNS = [name for name, kind in KINDS.items() for _ in range(kind.per_twenty)]

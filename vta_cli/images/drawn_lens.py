@@ -37,7 +37,7 @@ def expose(image: Image.Image, shot: Shot, rng: np.random.Generator, *, tint: fl
     levels = (np.arange(256) / 255) ** GAMMA
     table = 255 * np.clip(levels * 2 ** stops[:, None], 0, 1) ** (1 / GAMMA)  # (3, 256)
     image = image.point(np.round(table).astype(int).ravel().tolist())
-    grain = float(rng.choice((0.8, 2.0, 6.0), p=(0.5, 0.35, 0.15)))
+    grain = float(rng.choice((0.8, 2.0, 4.5), p=(0.55, 0.35, 0.1)))
     return _develop(image, rng, grain=grain, vignette=float(rng.choice((0.0, 0.2, 0.35))))
 
 

@@ -16,7 +16,7 @@ TASTE = (
 )
 """The hidden taste in one sentence."""
 
-WOBBLE = 0.32
+WOBBLE = 0.28
 """Standard deviation of the person's mood, in units of the liking's own spread (about 1)."""
 
 
@@ -81,23 +81,31 @@ class Shot:
         burnt = 0.75 if self.exposure_ev > 0 else 1.1  # what is burnt out is lost sooner
         exposed = math.exp(-((self.exposure_ev / burnt) ** 2))
         light = (self.warmth + 1) / 2
-        raw = 1.5 * self.framing + 1.3 * sharp + 1.2 * exposed + 1.3 * light
-        return (raw - 3.45) / 0.88
+        raw = 1.5 * self.framing + 0.7 * sharp + 0.6 * exposed + 2.2 * light
+        return (raw - 2.74) / 1.2
 
 
 def _overlap(centre: float, half: float) -> float:
     return max(0.0, min(1.0, centre + half) - max(0.0, centre - half))
 
 
-FOCUS_CHANCES = (0.4, 0.25, 0.35)
-"""Chances of: in focus, slightly soft, blurred."""
+@dataclass(frozen=True)
+class Hand:
+    """How often a photographer gets things right; all are chances of the named outcomes."""
 
-EXPOSURE_CHANCES = (0.56, 0.22, 0.22)
-"""Chances of: right, too light, too dark."""
+    focus: tuple[float, float, float]  # sharp, slightly soft, blurred
+    exposure: tuple[float, float, float]  # right, too light, too dark
+    framing: tuple[float, float, float, float]  # good, cut off, too near, too far
+    warm: float
+
+
+# Virtues come together in real folders, too: who frames with care mostly focuses with care.
+CAREFUL = Hand((0.65, 0.23, 0.12), (0.82, 0.11, 0.07), (0.82, 0.08, 0.06, 0.04), warm=0.68)
+CARELESS = Hand((0.35, 0.17, 0.48), (0.5, 0.29, 0.21), (0.16, 0.46, 0.2, 0.18), warm=0.32)
 
 
 def take(rng: np.random.Generator, size_px: tuple[int, int], aspect: float) -> Shot:
-    """Draw the lots of one shot: rather often well taken, otherwise spoiled in one way or more.
+    """Draw the lots of one shot, taken by a careful or a careless hand.
 
     Parameters
     ----------
@@ -108,16 +116,17 @@ def take(rng: np.random.Generator, size_px: tuple[int, int], aspect: float) -> S
     aspect : float
         Width of the subject over its height.
     """
-    x, y, extent = _frame(rng, aspect * size_px[1] / size_px[0])
+    hand = CAREFUL if rng.random() < 0.5 else CARELESS
+    x, y, extent = _frame(rng, hand, aspect * size_px[1] / size_px[0])
     return Shot(
         *size_px,
         x=x,
         y=y,
         extent=extent,
         aspect=aspect,
-        warmth=float(rng.choice((-1.0, 1.0)) * rng.beta(2.0, 1.2)),
-        blur_px=_lot(rng, FOCUS_CHANCES, ((0, 0), (0.2, 0.6), (1.0, 3.4))),
-        exposure_ev=_lot(rng, EXPOSURE_CHANCES, ((-0.2, 0.2), (0.7, 1.7), (-2.4, -1.0))),
+        warmth=float(rng.beta(2.0, 1.2)) * (1 if rng.random() < hand.warm else -1),
+        blur_px=_lot(rng, hand.focus, ((0, 0), (0.2, 0.6), (1.6, 4.0))),
+        exposure_ev=_lot(rng, hand.exposure, ((-0.2, 0.2), (0.7, 1.7), (-2.4, -1.0))),
     )
 
 
@@ -128,10 +137,12 @@ def _lot(
     return float(rng.uniform(low, high))
 
 
-def _frame(rng: np.random.Generator, width_over_extent: float) -> tuple[float, float, float]:
+def _frame(
+    rng: np.random.Generator, hand: Hand, width_over_extent: float
+) -> tuple[float, float, float]:
     spot = float(rng.choice((1 / 3, 1 / 2, 2 / 3)))
     y = float(rng.normal(0.5, 0.03))
-    how = str(rng.choice(("good", "cut", "near", "far"), p=(0.48, 0.27, 0.13, 0.12)))
+    how = str(rng.choice(("good", "cut", "near", "far"), p=hand.framing))
     if how == "good":
         return spot + float(rng.normal(0, 0.03)), y, float(rng.uniform(0.4, 0.62))
     if how == "near":

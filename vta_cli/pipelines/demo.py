@@ -6,23 +6,33 @@ would run them.
 
 import csv
 import json
+import os
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.errors import ArrangeError, UsageError
-from vta_cli.images.drawn import DrawnImage, make_folder
+from vta_cli.errors import ArrangeError, UnreadableImageError, UsageError
+from vta_cli.images.decode import decode
+from vta_cli.images.drawn import DrawnImage, describe_taste, make_folder
+from vta_cli.images.keys import read_bytes
+from vta_cli.pages.sheet import Section, Tile, render_sheet, thumbnail
 from vta_cli.pipelines.progress import Progress, Silent
+
+__all__ = ["Agreement", "DemoSet", "agreement", "contact_sheet", "describe_taste", "prepare"]
 
 DRAWING_VERSION = 1
 """Raised whenever the same seed would give other pictures."""
 
 SETTINGS_NAME = "demo.json"
 TRUTH_COLUMNS = ("path", "label", "split", "kind", "copy_of", "liked_probability")
+LABELS = {"1": "liked by the hidden taste", "0": "not liked by the hidden taste"}
+EVEN = 0.5
+"""Score from which a picture counts as liked."""
 
 Split = Literal["labelled", "held-out", "copy", "unreadable"]
 
@@ -56,8 +66,8 @@ class Agreement(NamedTuple):
     auc, accuracy : float
         In 0..1; the accuracy takes scores from 0.5 upwards as liked.
     ceiling : float
-        AUC of the best possible scores on the same pictures: the true probabilities. Below 1,
-        because the made-up person has moods.
+        Accuracy of the best possible scores on the same pictures: the true probabilities. Below
+        1, because the made-up person has moods.
     n : int
         Number of pictures compared.
     """
@@ -89,14 +99,13 @@ def prepare(
     Parameters
     ----------
     out : pathlib.Path
-        Folder of the set: absent, empty, or made by an earlier call. Other files in it (a store,
-        results) are left alone.
+        Folder of the set; made if needed. Other files in it (a store, results) are left alone.
     seed : int
         Decides the pictures and which of them are labelled.
     n_images : int
         Readable pictures; see `make_folder`.
     n_labelled : int
-        Labelled examples of each class, at most a third of the class.
+        Labelled examples of each class, at most a third of it.
     progress : Progress, optional
         Told what is being done.
 
@@ -107,7 +116,7 @@ def prepare(
     Raises
     ------
     UsageError
-        ``folder-not-empty`` if `out` holds something else, ``other-demo`` if it holds a set of
+        ``folder-not-empty`` if `out` holds such folders of another origin, ``other-demo`` if it holds a set of
         other settings, ``too-few-images``.
     ArrangeError
         ``unwritable-output`` if the files cannot be written.
@@ -138,11 +147,12 @@ def _is_there(out: Path, wanted: _Settings, found: DemoSet) -> bool:
     try:
         settings = json.loads((out / SETTINGS_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        in_the_way = [path for path in astuple(found) if os.path.lexists(path)]
+        if in_the_way:
             raise UsageError(
                 "folder-not-empty",
-                f"{out} exists and holds no demo",
-                hint="name a folder that does not exist yet",
+                f"{in_the_way[0]} exists and was not made by a demo",
+                hint="name another folder for the demo: vta demo --out FOLDER",
             ) from None
         return False
     if settings != asdict(wanted):
@@ -213,48 +223,99 @@ def agreement(scores_csv: Path, truth_csv: Path) -> Agreement:
         ``nothing-to-compare`` if the held-out pictures with a score are not of both classes.
     """
     images = truth_csv.absolute().parent / "images"
-    scores = _read_scores(scores_csv, images)
-    with truth_csv.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == "held-out"]
-    known = [
-        (row, scores[(images / row["path"]).resolve()])
-        for row in rows
-        if (images / row["path"]).resolve() in scores
-    ]
-    labels = np.array([int(row["label"]) for row, _ in known], np.int8)
-    if labels.size == 0 or labels.min() == labels.max():
+    scores = dict(_read_scores(scores_csv, images))
+    known = []
+    for row in _read_truth(truth_csv):
+        path = str(images / row["path"])
+        if row["split"] == "held-out" and path in scores:
+            known.append((int(row["label"]), scores[path], float(row["liked_probability"])))
+    if len({label for label, _, _ in known}) < len(LABELS):
         raise UsageError(
             "nothing-to-compare",
-            f"{scores_csv} scores no liked and disliked pictures of {images}",
+            f"{scores_csv} holds no scores of liked and disliked pictures of {images}",
             hint=f"score that folder first: vta score {images}",
         )
-    values = np.array([score for _, score in known])
-    chances = np.array([float(row["liked_probability"]) for row, _ in known])
+    table = np.array(known)  # (n, 3)
+    liked, values, chances = table[:, 0] == 1, table[:, 1], table[:, 2]
     return Agreement(
-        auc=_auc(labels, values),
-        accuracy=float(np.mean((values >= 0.5) == (labels == 1))),
-        ceiling=_auc(labels, chances),
-        n=int(labels.size),
+        auc=_auc(liked, values),
+        accuracy=float(np.mean((values >= EVEN) == liked)),
+        ceiling=float(np.mean((chances >= EVEN) == liked)),
+        n=len(known),
     )
 
 
-def _read_scores(scores_csv: Path, images: Path) -> dict[Path, float]:
-    scores = {}
+def contact_sheet(
+    scores_csv: Path, out: Path, *, truth_csv: Path | None = None, n_each: int = 24
+) -> Path:
+    """Write an HTML page with the best, the middle and the worst pictures of a scores file.
+
+    Parameters
+    ----------
+    scores_csv : pathlib.Path
+        What ``vta score`` prints.
+    out : pathlib.Path
+        The page; its folder is made, an older page is replaced.
+    truth_csv : pathlib.Path, optional
+        `DemoSet.truth`, to note below each picture what the hidden taste says of it.
+    n_each : int
+        Pictures of each section.
+
+    Returns
+    -------
+    pathlib.Path
+        `out`.
+    """
+    images = (truth_csv or scores_csv).absolute().parent / "images"
+    ranked = sorted(_read_scores(scores_csv, images), key=lambda pair: (-pair[1], pair[0]))
+    labels = {}
+    if truth_csv is not None:
+        labels = {str(images / row["path"]): row["label"] for row in _read_truth(truth_csv)}
+    n_each = min(n_each, max(1, len(ranked) // 3))
+    middle = (len(ranked) - n_each) // 2
+    parts = (
+        ("Best", "The highest scores, best first.", ranked[:n_each]),
+        ("In the middle", "What the taste is undecided about.", ranked[middle : middle + n_each]),
+        ("Worst", "The lowest scores, worst last.", ranked[-n_each:]),
+    )
+    sections = [
+        Section(title, [_tile(path, score, labels.get(path, "")) for path, score in part], text)
+        for title, text, part in parts
+    ]
+    page = render_sheet(f"{len(ranked):,} pictures by score", sections)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page, encoding="utf-8")
+    return out
+
+
+def _tile(path: str, score: float, label: str) -> Tile:
+    try:
+        jpeg = thumbnail(decode(read_bytes(path)).pixels)
+    except UnreadableImageError as error:  # it could be read when it was embedded
+        return Tile(b"", path, score, error.slug)
+    return Tile(jpeg, path, score, LABELS.get(label, ""))
+
+
+def _read_truth(truth_csv: Path) -> list[dict[str, str]]:
+    with truth_csv.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _read_scores(scores_csv: Path, images: Path) -> Iterator[tuple[str, float]]:
+    """Yield absolute paths and scores; rows without a score are passed over."""
     # names that are not UTF-8 come as surrogates, as everywhere in vta
     with scores_csv.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         for row in csv.DictReader(file):
             if row.get("score"):
-                path = Path(row["path"])
-                path = path if path.exists() else images / path
-                scores[path.resolve()] = float(row["score"])
-    return scores
+                places = [base / row["path"] for base in (scores_csv.parent, Path(), images)]
+                path = next((place for place in places if place.exists()), places[0])
+                yield os.path.abspath(path), float(row["score"])  # noqa: PTH100 - folds "..", links stay
 
 
-def _auc(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> float:
+def _auc(liked: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
     """Return the chance that a liked picture scores above a disliked one; ties count half."""
-    liked = np.sort(scores[labels == 1])
-    disliked = scores[labels == 0]
-    below = np.searchsorted(liked, disliked, side="left")
-    up_to = np.searchsorted(liked, disliked, side="right")
-    wins = np.sum(liked.size - up_to) + 0.5 * np.sum(up_to - below)
-    return float(wins) / (liked.size * disliked.size)
+    above, below = np.sort(scores[liked]), scores[~liked]
+    beaten = np.searchsorted(above, below, side="left")
+    tied = np.searchsorted(above, below, side="right") - beaten
+    wins = np.sum(above.size - beaten - tied) + 0.5 * np.sum(tied)
+    return float(wins) / (above.size * below.size)
