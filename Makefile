@@ -46,6 +46,7 @@ lint: $(FULL)  ## style, spelling, import law
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m docs.generate_cli --check
 
 format: $(FULL)  ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix .

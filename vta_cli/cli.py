@@ -26,6 +26,15 @@ def _print_error(error: VtaError) -> None:
     sys.stderr.write(render(error, stream=sys.stderr) + "\n")
 
 
+def _hush(command: Any) -> None:
+    """Name in the help only those environment variables that are the usual way."""
+    for param in command.params:
+        if param.envvar is None:
+            param.show_envvar = False
+    for child in getattr(command, "commands", {}).values():
+        _hush(child)
+
+
 class LazyGroup(TyperGroup):
     """A group whose commands are a table of strings, each imported when it is called."""
 
@@ -41,6 +50,7 @@ class LazyGroup(TyperGroup):
             module = importlib.import_module(COMMANDS[cmd_name][0])
             command = typer.main.get_command(module.app)
             command.name = cmd_name
+            _hush(command)
             self.commands[cmd_name] = command
         command = self.commands[cmd_name]
         settings = (ctx.default_map or {}).get(cmd_name)
@@ -51,6 +61,13 @@ class LazyGroup(TyperGroup):
             known = [str(p.name) for p in command.params] + list(getattr(command, "commands", ()))
             check_keys(cmd_name, settings, [*known, "store"])
         return command
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the global options, without a line on an environment variable for each."""
+        params = super().get_params(ctx)
+        for param in params:
+            param.show_envvar = False  # type: ignore[attr-defined]  # an attribute of options
+        return params
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the table of commands without importing any."""

@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer()
+from vta_cli.commands.common import show_table
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -29,7 +31,6 @@ def backbones(
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.backbones.presets import presets as known_presets
     from vta_cli.backbones.registry import at_hand, expand, resolve, specs
-    from vta_cli.console.tables import table
 
     if presets:
         rows = []
@@ -37,7 +38,7 @@ def backbones(
             members = expand([], preset)
             dim = sum(spec.dim or 0 for spec in members)
             rows.append([preset, str(dim), ", ".join(spec.name for spec in members)])
-        typer.echo(table(["preset", "dim", "backbones, in column order"], rows, right=(1,)))
+        show_table(["preset", "dim", "backbones, in column order"], rows, "lrw")
         return
     found = [
         spec
@@ -63,4 +64,4 @@ def backbones(
             ]
         )
     header = ["backbone", "also called", "dim", "px", "licence", "weights"]
-    typer.echo(table(header, rows, right=(2, 3)))
+    show_table(header, rows, "llrrll")

@@ -1,7 +1,9 @@
 """What commands share: option types, the opened store, the progress of this terminal."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,11 +24,14 @@ StoreOption = Annotated[
         help="The store's folder. Default: the nearest .vta upwards from here.",
     ),
 ]
+UNCUT = 10_000
+"""Columns that no listing needs."""
+
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 SourceArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[SOURCE]...",
+        metavar="SOURCE",
         help="Folder, glob, image, .txt/.csv list, or - for paths on stdin. "
         "Left out: every image that the store knows.",
     ),
@@ -114,3 +119,12 @@ def choice(value: str, allowed: tuple[str, ...], option: str) -> str:
             "bad-choice", f"{option} cannot be {value!r}", hint=nearest(value, allowed)
         )
     return value
+
+
+def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> None:
+    """Print a listing on stdout; names are never cut, since they are there to be copied."""
+    from vta_cli.console.look import Look
+    from vta_cli.console.tables import render_table
+
+    look = replace(Look.of(sys.stdout), width=UNCUT) if align[-1] != "w" else Look.of(sys.stdout)
+    typer.echo(render_table(header, rows, align, look))

@@ -9,7 +9,7 @@ import typer
 from vta_cli.commands.table import COMMANDS
 from vta_cli.config import PROJECT_FILE, STORE_FOLDER, settings_file, upwards
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vta_cli.pipelines.score import Model
     from vta_cli.store.store import Store
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 ROWS_AT_ONCE = 65536
 

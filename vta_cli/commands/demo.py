@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from vta_cli.pipelines.demo import DemoSet
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 BAND = ("0.6", "1.0")
 TOP = "24"
@@ -37,10 +37,12 @@ def demo(
       vta demo
       vta demo --images photos/ --pos liked/ --neg disliked/
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
+    from vta_cli.commands.rows import read_blocks
     from vta_cli.errors import UsageError
     from vta_cli.images.drawn import describe_taste
     from vta_cli.pipelines.demo import agreement, prepare
-    from vta_cli.pipelines.sheet import contact_sheet
+    from vta_cli.pipelines.select import Scored
+    from vta_cli.pipelines.sheet import write_sheet
 
     own = (images, pos, neg)
     if any(own) and not all(own):
@@ -57,6 +59,7 @@ def demo(
     else:
         out.mkdir(parents=True, exist_ok=True)
     images, pos, neg = (Path(os.path.relpath(path, out)) for path in (images, pos, neg))
+    typer.echo(f"\n$ cd {shlex.quote(str(out))}; export VTA_STORE=.vta")
     _run(out, "embed", images, pos, neg)
     _run(out, "train", "--pos", pos, "--neg", neg)
     _run(out, "score", images, "--output", "scores.csv")
@@ -64,13 +67,19 @@ def demo(
     _run(out, "filter", images, "--band", *BAND, "--copy-to", "out/band")
     _run(out, "sort", "scores.csv", "--top", TOP, "--to", "out/best", "--link")
     _run(out, "dedupe", images)
-    sheet = contact_sheet(out / "scores.csv", out / "out" / "sheet.html")
+    scored = [
+        Scored(ref, float(value))
+        for refs, values in read_blocks(str(out / "scores.csv"))
+        for ref, value in zip(refs, values, strict=True)
+        if value == value  # noqa: PLR0124 - NaN marks rows without a score
+    ]
+    sheet = write_sheet(scored, out / "out" / "sheet.html", title="vta demo")
     if made is not None:
         result = agreement(out / "scores.csv", made.truth)
         _say(
             f"agreement with the hidden taste, on {result.n:,} pictures that were never labelled: "
-            f"AUC {result.auc:.3f}, accuracy {result.accuracy:.1%} "
-            f"(label noise allows at most {result.ceiling:.1%})"
+            f"AUC {result.auc:.3f}, accuracy {result.accuracy:.1%} (moods leave an AUC of "
+            f"{result.ceiling:.3f} to whoever knows the taste itself)"
         )
     _say(f"look at {sheet}, and at {out / 'out'}/best and {out / 'out'}/band")
 
@@ -84,7 +93,10 @@ def _run(folder: Path, *args: object) -> None:
     words = [str(arg) for arg in args]
     typer.echo(f"\n$ vta {shlex.join(words)}")
     sys.stdout.flush()
-    done = subprocess.run([sys.executable, "-m", "vta_cli", *words], cwd=folder, check=False)
+    # its own store, even if there is another one above the demo's folder
+    env = {**os.environ, "VTA_STORE": ".vta"}
+    command = [sys.executable, "-m", "vta_cli", *words]
+    done = subprocess.run(command, cwd=folder, env=env, check=False)
     if done.returncode:
         typer.echo(f"the command ended with exit code {done.returncode}", err=True)
         raise typer.Exit(done.returncode)

@@ -18,7 +18,7 @@ from vta_cli.commands.common import (
 if TYPE_CHECKING:
     from vta_cli.pipelines.embed import EmbedReport
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 STRICT_EXIT = 3
 INTERRUPTED_EXIT = 130
@@ -29,7 +29,7 @@ def embed(
     source: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="Folder, glob, image, .txt/.csv list, or - for paths on stdin.",
         ),
     ],

@@ -15,7 +15,7 @@ from vta_cli.commands.common import (
     progress,
 )
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command("filter")
@@ -23,7 +23,7 @@ def filter_images(
     source: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SOURCE|SCORES]...",
+            metavar="SOURCE|SCORES",
             help="Folder, glob, image, list or - ; or a scores file of `vta score` "
             "(.csv, .jsonl, .parquet). Left out: every image of the store.",
         ),

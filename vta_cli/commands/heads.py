@@ -5,15 +5,14 @@ from typing import Annotated
 
 import typer
 
-from vta_cli.commands.common import StoreOption, open_store
+from vta_cli.commands.common import StoreOption, open_store, show_table
 
-app = typer.Typer(help="The saved heads of a store.")
+app = typer.Typer(add_completion=False, rich_markup_mode=None, help="The saved heads of a store.")
 
 
 @app.command("list")
 def list_heads(store: StoreOption = None) -> None:
     """List the saved heads, newest first."""
-    from vta_cli.console.tables import table
     from vta_cli.errors import HeadError
     from vta_cli.heads.taste import Taste
     from vta_cli.pipelines.score import heads_of
@@ -34,7 +33,7 @@ def list_heads(store: StoreOption = None) -> None:
         if not rows:
             typer.echo("no head yet: vta train --pos LIKED --neg DISLIKED", err=True)
             return
-        typer.echo(table(["head", "trained", "labels", "AUC", "backbones"], rows, right=(3,)))
+        show_table(["head", "trained", "labels", "AUC", "backbones"], rows, "lllrl")
 
 
 @app.command()

@@ -17,7 +17,7 @@ from vta_cli.commands.common import (
     progress,
 )
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 STRICT_EXIT = 3
 

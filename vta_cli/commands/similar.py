@@ -8,7 +8,7 @@ import typer
 
 from vta_cli.commands.common import SourceArgument, StoreOption, open_store
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

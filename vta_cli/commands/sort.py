@@ -16,7 +16,7 @@ from vta_cli.commands.common import (
     progress,
 )
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 ROWS_AT_ONCE = 65536
 
@@ -26,7 +26,7 @@ def sort(
     source: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SOURCE|SCORES]...",
+            metavar="SOURCE|SCORES",
             help="Folder, glob, image, list or - ; or a scores file of `vta score`. "
             "Left out: every image of the store.",
         ),

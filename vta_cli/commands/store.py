@@ -4,20 +4,23 @@ from typing import Annotated
 
 import typer
 
-from vta_cli.commands.common import StoreOption, open_store
+from vta_cli.commands.common import StoreOption, open_store, show_table
 
 GraceOption = Annotated[
     float, typer.Option(min=0, help="Seconds for which replaced shards stay, for running readers.")
 ]
 
-app = typer.Typer(help="Look after the store: what it holds, whether it is whole, and its size.")
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Look after the store: what it holds, whether it is whole, and its size.",
+)
 
 
 @app.command()
 def info(store: StoreOption = None) -> None:
     """Say what the store holds: images, spaces, vectors, bytes."""
     from vta_cli.console.errors import printable
-    from vta_cli.console.tables import table
     from vta_cli.store.info import info as run
 
     with open_store(store, read_only=True) as opened:
@@ -42,7 +45,8 @@ def info(store: StoreOption = None) -> None:
         for space in report.spaces
     ]
     header = ["backbone", "precision", "vectors", "dim", "stored as", "shards", "MB", "skips"]
-    typer.echo(table(header, rows, right=(2, 3, 5, 6, 7)))
+    if rows:
+        show_table(header, rows, "llrrlrrr")
     for problem in report.problems:
         typer.echo(f"note: {printable(problem)}", err=True)
 

@@ -1,5 +1,6 @@
 """`vta train`: learn a taste from labels."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -15,7 +16,7 @@ from vta_cli.commands.common import (
     progress,
 )
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -77,7 +78,8 @@ def train(
       vta train --labels pets.csv --positive cat --head logistic
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.console.errors import printable
-    from vta_cli.console.train_report import render
+    from vta_cli.console.look import Look
+    from vta_cli.console.train_report import render_report
     from vta_cli.errors import UsageError
     from vta_cli.pipelines.lanes import Engine, Lane, choose
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
@@ -122,7 +124,7 @@ def train(
         trained = run(opened, judged, lanes, plan, watch)
         if opened.preset is None and not no_embed:
             opened.pin(chosen.pin)
-    typer.echo(render(trained.report))
+    typer.echo(render_report(trained.report, Look.of(sys.stdout)))
     for note in trained.notes:
         if note not in trained.report.notes:
             typer.echo(f"note: {printable(note)}", err=True)
