@@ -1,13 +1,16 @@
 """What is known of a fitted head, as a page of text."""
 
 import math
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from textwrap import fill
+from typing import TextIO
 
 import numpy as np
 
 from vta_cli.console.histogram import two_sided
-from vta_cli.console.look import Look
+from vta_cli.console.look import Look, printable
 from vta_cli.console.tables import render_table
 from vta_cli.records import Interval, Margins, MemberReport, Threshold, TrainReport
 
@@ -20,15 +23,17 @@ TRUST = {
 INDENT = 2
 
 
-def render_report(report: TrainReport, look: Look) -> str:
+def render(report: TrainReport, *, look: Look | None = None, stream: TextIO | None = None) -> str:
     """Return a training report as text.
 
     Parameters
     ----------
     report : TrainReport
         Figures that are not defined (NaN) show as a dash; parts without figures are left out.
-    look : Look
-        Readable from 80 columns on.
+    look : Look, optional
+        How to draw; what `stream` can show if None. Readable from 80 columns on.
+    stream : text stream, optional
+        Where it will be written; stdout if None.
 
     Returns
     -------
@@ -36,6 +41,13 @@ def render_report(report: TrainReport, look: Look) -> str:
         Paragraphs: counts, members, histogram of out-of-fold scores, margins, thresholds, how far
         to trust it, notes; without a final newline.
     """
+    stream = sys.stdout if stream is None else stream
+    look = Look.of(stream) if look is None else look
+    report = replace(
+        report,
+        head=printable(report.head, stream),
+        notes=tuple(printable(note, stream) for note in report.notes),
+    )
     parts = [
         _counts(report, look),
         _members(report.members, report.train_auc, look),
@@ -88,7 +100,7 @@ def _members(members: Sequence[MemberReport], train_auc: float, look: Look) -> s
         gap = train_auc - last
         words = f"AUC on the labels that fitted it: {train_auc:.3f} (gap {gap:.3f})"
         lines.append(_dim(words, look))
-    words = "out of fold, with 95 % intervals; good: AUC and accuracy near 1, the others near 0"
+    words = "out of fold, 95 % intervals; good: AUC and accuracy near 1, others near 0"
     lines.append(_dim(words, look))
     return "\n".join(lines)
 
