@@ -58,7 +58,7 @@ class Shot:
         half_y = self.extent / 2
         half_x = half_y * self.aspect * self.height_px / self.width_px
         inside = _overlap(self.x, half_x) * _overlap(self.y, half_y)
-        return 1 - inside / (4 * half_x * half_y)
+        return max(0.0, 1 - inside / (4 * half_x * half_y))
 
     @property
     def framing(self) -> float:

@@ -117,8 +117,7 @@ def prepare(
     ------
     UsageError
         ``folder-not-empty`` if `out` holds such folders of another origin, ``other-demo`` if it
-        holds a set of
-        other settings, ``too-few-images``.
+        holds a set of other settings, ``too-few-images``.
     ArrangeError
         ``unwritable-output`` if the files cannot be written.
     """
