@@ -180,7 +180,7 @@ def plan(
 
 def _wanted(item: Item, *, flat: bool) -> tuple[str, ...]:
     """Return folder names and file name below the output folder, as wished for."""
-    parts = safe_parts(item.rel) or [os.path.basename(item.source)]  # noqa: PTH119 - str in and out
+    parts = safe_parts(item.rel) or safe_parts(item.source)[-1:] or ["file"]
     if item.name is not None:
         name = "_".join(safe_parts(item.name))
         parts[-1] = name or parts[-1]

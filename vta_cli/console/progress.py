@@ -206,7 +206,7 @@ def span(seconds: float) -> str:
     """Return a length of time in the two units that matter.
 
     >>> span(4000.0)
-    '1 h 7 min'
+    '1 h 6 min'
     """
     whole = round(seconds)
     if whole < 60:
