@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 import small_nets
+
 from vta_cli.backbones import registry
 from vta_cli.records import Recipe
 
 CASES = {
     "classic": ("classic", None),
-    "open_clip": ("open_clip:tiny", lambda at, seed: small_nets.save_clip(at, seed)),
+    "open_clip": ("open_clip:tiny", small_nets.save_clip),
     "timm-transformer": (
         "timm:test_vit",
         lambda at, seed: small_nets.save_timm(at / "test_vit.safetensors", seed=seed),

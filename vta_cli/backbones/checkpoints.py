@@ -8,6 +8,10 @@ import difflib
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
 
 from vta_cli.errors import BackboneError, UsageError
 
@@ -33,15 +37,56 @@ def refuse_programs(path: str) -> None:
         )
 
 
+def shapes(name: str, path: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the tensors in a weight file, without running anything that it holds.
+
+    Raises
+    ------
+    BackboneError
+        ``weights-are-a-program`` or ``weights-unreadable``.
+    """
+    refuse_programs(path)
+    try:
+        if path.endswith(".safetensors"):
+            with safe_open(path, framework="numpy") as file:
+                names = list(file.keys())
+                return {key: tuple(file.get_slice(key).get_shape()) for key in names}
+        state = _unwrapped(_load(path))
+        return {
+            key.removeprefix("module."): tuple(value.shape)
+            for key, value in state.items()
+            if isinstance(value, torch.Tensor)
+        }
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise BackboneError(
+            "weights-unreadable",
+            f"the weights {path} cannot be read for {name}: {type(error).__name__}: {text[:200]}",
+            hint="give a safetensors file, or a torch file that holds tensors alone",
+        ) from error
+
+
+def _load(path: str) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except RuntimeError:  # files of torch before 1.6 cannot be mapped
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _unwrapped(state: Any) -> dict[str, Any]:
+    """Return the tensors by name; trainers like to put them one level deeper."""
+    for key in ("state_dict_ema", "model_ema", "state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            return dict(state[key])
+    return dict(state)
+
+
 def mismatch(name: str, path: str, error: BaseException) -> BackboneError:
-    """Return the error for a weight file that cannot be read or does not fit the network."""
+    """Return the error for a readable weight file that does not fit the network."""
     text = " ".join(str(error).split())
-    unfit = any(word in text for word in ("Missing key", "Unexpected key", "size mismatch"))
-    slug = "weights-mismatch" if unfit else "weights-unreadable"
-    what = "do not fit" if unfit else "cannot be read for"
     return BackboneError(
-        slug,
-        f"the weights {path} {what} {name}: {type(error).__name__}: {text[:200]}",
+        "weights-mismatch",
+        f"the weights {path} do not fit {name}: {type(error).__name__}: {text[:200]}",
         hint="name the file that belongs to this backbone: --weights 'NAME=FILE'",
     )
 

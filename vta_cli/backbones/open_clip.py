@@ -18,7 +18,7 @@ from typing import Any, cast
 import open_clip
 from torch import nn
 
-from vta_cli.backbones.checkpoints import mismatch, refuse_programs, unknown_network
+from vta_cli.backbones.checkpoints import mismatch, shapes, unknown_network
 from vta_cli.backbones.device import resolve_device, resolve_precision
 from vta_cli.backbones.fetch import obtain
 from vta_cli.backbones.netrun import TorchBackbone
@@ -78,13 +78,11 @@ def from_library(spec: BackboneSpec) -> BackboneSpec:
     if tag and not looks:
         tags = [f"{name}/{known}" for known in open_clip.list_pretrained_tags_by_model(name)]
         raise unknown_network(spec.name, tags, "open_clip:")
-    wanted = bool(looks.get("quick_gelu", False))
-    if tag and wanted != bool(model.get("quick_gelu", False)):
-        right = f"{name}-quickgelu" if wanted else name.removesuffix("-quickgelu")
+    if looks.get("quick_gelu", False) and not model.get("quick_gelu", False):
         raise UsageError(
             "quickgelu-mismatch",
             f"{spec.name} would build these weights with the wrong activation",
-            hint=f"use open_clip:{right}/{tag}",
+            hint=f"use open_clip:{name}-quickgelu/{tag}",
         )
     spec = complete_preprocess(spec, looks, model["vision_cfg"]["image_size"])
     repo, _, file = looks.get("hf_hub", "").rpartition("/")
@@ -105,7 +103,7 @@ def _is_openai_archive(name: str, tag: str) -> bool:
 
 def _image_tower(spec: BackboneSpec, path: str, config: Path | None) -> nn.Module:
     """Build the whole network, load the weights strictly, keep the image tower."""
-    refuse_programs(path)
+    shapes(spec.name, path)  # a junk file is told before the network is built
     name = spec.label.partition("/")[0] if config is None else f"local-dir:{config.parent}"
     try:
         with _without_warnings():

@@ -11,10 +11,9 @@ from typing import Any, Literal, cast
 
 import timm
 import torch
-from safetensors import safe_open
 from torch import nn
 
-from vta_cli.backbones.checkpoints import mismatch, refuse_programs, unknown_network
+from vta_cli.backbones.checkpoints import mismatch, shapes, unknown_network
 from vta_cli.backbones.device import resolve_device, resolve_precision
 from vta_cli.backbones.fetch import obtain
 from vta_cli.backbones.netrun import TorchBackbone, in_inference_mode
@@ -55,12 +54,10 @@ def from_library(spec: BackboneSpec) -> BackboneSpec:
     """
     if spec.preprocess is not None:
         return spec
-    arch = spec.label.partition(".")[0]
-    config = timm.get_pretrained_cfg(spec.label) if timm.is_model(arch) else None
-    if config is None:
+    data = _library_config(spec.label)
+    if data is None:
         known = [*timm.list_models(), *timm.list_pretrained()]
         raise unknown_network(spec.name, known, "timm:")
-    data = _as_dict(config)
     repo = data.get("hf_hub_id") or ""
     file = (data.get("url") or "").rpartition("/")[2]
     return replace(
@@ -106,13 +103,13 @@ def _with_weights(spec: BackboneSpec, path: str) -> nn.Module:
     The network is first built with as many classes as the file has: only then does timm insist on
     every key, and a wrong file cannot pass as a network of random numbers.
     """
-    refuse_programs(path)
+    tensors = shapes(spec.name, path)
     arch = spec.label
-    if timm.get_pretrained_cfg(arch) is None:  # a tag of ours, such as resnet50.dino
+    if _library_config(arch) is None:  # a tag of ours, such as resnet50.dino
         arch = arch.partition(".")[0]
     choices: dict[str, Any] = {} if spec.pool == "default" else {"global_pool": spec.pool}
     first_error: Exception | None = None
-    for n_classes in _numbers_of_classes(arch, path):
+    for n_classes in _numbers_of_classes(arch, tensors):
         overlay = {"file": path, "num_classes": n_classes, "label_offset": 0}
         try:
             net = timm.create_model(
@@ -130,37 +127,29 @@ def _with_weights(spec: BackboneSpec, path: str) -> nn.Module:
     raise mismatch(spec.name, path, first_error or ValueError("unknown layout")) from first_error
 
 
-def _numbers_of_classes(arch: str, path: str) -> tuple[int, ...]:
+def _numbers_of_classes(arch: str, tensors: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
     """Return how many classes the file's classifier may have; 0 stands for no classifier.
 
     Files with the publisher's own key names only show it once timm has renamed the keys, hence the
     second guess: the number that timm's table has.
     """
-    config = _as_dict(timm.get_pretrained_cfg(arch))
+    config = _library_config(arch) or {}
     names = config.get("classifier") or ()
     names = (names,) if isinstance(names, str) else names
-    shapes = _shapes(path)
     for name in names:
-        shape = shapes.get(f"{name}.weight")
+        shape = tensors.get(f"{name}.weight")
         if shape:
             return (shape[0],)
     return (0, int(config["num_classes"])) if config.get("num_classes") else (0,)
 
 
-def _as_dict(config: Any) -> dict[str, Any]:
-    return dict(config.to_dict())
-
-
-def _shapes(path: str) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the tensors in a file; empty if it cannot be read."""
+def _library_config(label: str) -> dict[str, Any] | None:
+    """Return timm's own settings for ARCHITECTURE or ARCHITECTURE.TAG; None if it has none."""
     try:
-        if path.endswith(".safetensors"):
-            with safe_open(path, framework="numpy") as file:
-                return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
-        state = timm.models.load_state_dict(path, device="cpu", weights_only=True)
-    except Exception:  # noqa: BLE001 - the real attempt follows and reports
-        return {}
-    return {name: tuple(value.shape) for name, value in state.items() if hasattr(value, "shape")}
+        config: Any = timm.get_pretrained_cfg(label)
+    except RuntimeError:  # the architecture is known, the tag is not
+        return None
+    return dict(config.to_dict()) if config and timm.is_model(label.partition(".")[0]) else None
 
 
 def _dim(net: nn.Module, px: int) -> int:
