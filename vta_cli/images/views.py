@@ -20,7 +20,8 @@ _FILTERS = {
 
 MAX_RESIZED_PIXELS = 2**24
 """Largest picture that is resized whole before its centre is cropped [px]. Beyond it (aspects above
-some 100 to 1, which would need gigabytes) only the part under the crop is resized."""
+some 100 to 1, which would need gigabytes) only the part under the crop is resized: the same but for
+Pillow's rounding and clipping between its two passes."""
 
 
 def apply(pixels: Pixels, preprocess: Preprocess) -> Pixels:
@@ -95,7 +96,7 @@ def _centre(pixels: Pixels, crop_px: int) -> Pixels:
 def _resize_under_crop(
     pixels: Pixels, size: tuple[int, int], crop_px: int, resample: Image.Resampling
 ) -> Pixels:
-    """Resize only what the centre crop shows; equal to the whole but for rounding in Pillow."""
+    """Resize only what the centre crop shows; see `MAX_RESIZED_PIXELS`."""
     height, width = pixels.shape[:2]
     kept = min(crop_px, size[0]), min(crop_px, size[1])
     left, top = round((size[0] - kept[0]) / 2), round((size[1] - kept[1]) / 2)
