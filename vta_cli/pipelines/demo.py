@@ -16,21 +16,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.errors import ArrangeError, UnreadableImageError, UsageError
-from vta_cli.images.decode import decode
-from vta_cli.images.drawn import DrawnImage, describe_taste, make_folder
-from vta_cli.images.keys import read_bytes
-from vta_cli.pages.sheet import Section, Tile, render_sheet, thumbnail
+from vta_cli.errors import ArrangeError, UsageError
+from vta_cli.images.drawn import DrawnImage, make_folder
 from vta_cli.pipelines.progress import Progress, Silent
-
-__all__ = ["Agreement", "DemoSet", "agreement", "contact_sheet", "describe_taste", "prepare"]
 
 DRAWING_VERSION = 1
 """Raised whenever the same seed would give other pictures."""
 
 SETTINGS_NAME = "demo.json"
 TRUTH_COLUMNS = ("path", "label", "split", "kind", "copy_of", "liked_probability")
-LABELS = {"1": "liked by the hidden taste", "0": "not liked by the hidden taste"}
 EVEN = 0.5
 """Score from which a picture counts as liked."""
 
@@ -66,8 +60,8 @@ class Agreement(NamedTuple):
     auc, accuracy : float
         In 0..1; the accuracy takes scores from 0.5 upwards as liked.
     ceiling : float
-        Accuracy of the best possible scores on the same pictures: the true probabilities. Below
-        1, because the made-up person has moods.
+        AUC of the best possible scores on the same pictures: the true probabilities. Below 1,
+        because the made-up person has moods.
     n : int
         Number of pictures compared.
     """
@@ -209,7 +203,7 @@ def agreement(scores_csv: Path, truth_csv: Path) -> Agreement:
     ----------
     scores_csv : pathlib.Path
         What ``vta score`` prints: columns ``path`` and ``score``. A relative path is looked for
-        in the working directory, then in the pictures' folder.
+        beside this file, in the working directory, then in the pictures' folder.
     truth_csv : pathlib.Path
         `DemoSet.truth`.
 
@@ -222,14 +216,14 @@ def agreement(scores_csv: Path, truth_csv: Path) -> Agreement:
     UsageError
         ``nothing-to-compare`` if the held-out pictures with a score are not of both classes.
     """
-    images = truth_csv.absolute().parent / "images"
+    images = truth_csv.resolve().parent / "images"
     scores = dict(_read_scores(scores_csv, images))
     known = []
     for row in _read_truth(truth_csv):
         path = str(images / row["path"])
         if row["split"] == "held-out" and path in scores:
             known.append((int(row["label"]), scores[path], float(row["liked_probability"])))
-    if len({label for label, _, _ in known}) < len(LABELS):
+    if {label for label, _, _ in known} != {0, 1}:
         raise UsageError(
             "nothing-to-compare",
             f"{scores_csv} holds no scores of liked and disliked pictures of {images}",
@@ -240,60 +234,9 @@ def agreement(scores_csv: Path, truth_csv: Path) -> Agreement:
     return Agreement(
         auc=_auc(liked, values),
         accuracy=float(np.mean((values >= EVEN) == liked)),
-        ceiling=float(np.mean((chances >= EVEN) == liked)),
+        ceiling=_auc(liked, chances),
         n=len(known),
     )
-
-
-def contact_sheet(
-    scores_csv: Path, out: Path, *, truth_csv: Path | None = None, n_each: int = 24
-) -> Path:
-    """Write an HTML page with the best, the middle and the worst pictures of a scores file.
-
-    Parameters
-    ----------
-    scores_csv : pathlib.Path
-        What ``vta score`` prints.
-    out : pathlib.Path
-        The page; its folder is made, an older page is replaced.
-    truth_csv : pathlib.Path, optional
-        `DemoSet.truth`, to note below each picture what the hidden taste says of it.
-    n_each : int
-        Pictures of each section.
-
-    Returns
-    -------
-    pathlib.Path
-        `out`.
-    """
-    images = (truth_csv or scores_csv).absolute().parent / "images"
-    ranked = sorted(_read_scores(scores_csv, images), key=lambda pair: (-pair[1], pair[0]))
-    labels = {}
-    if truth_csv is not None:
-        labels = {str(images / row["path"]): row["label"] for row in _read_truth(truth_csv)}
-    n_each = min(n_each, max(1, len(ranked) // 3))
-    middle = (len(ranked) - n_each) // 2
-    parts = (
-        ("Best", "The highest scores, best first.", ranked[:n_each]),
-        ("In the middle", "What the taste is undecided about.", ranked[middle : middle + n_each]),
-        ("Worst", "The lowest scores, worst last.", ranked[-n_each:]),
-    )
-    sections = [
-        Section(title, [_tile(path, score, labels.get(path, "")) for path, score in part], text)
-        for title, text, part in parts
-    ]
-    page = render_sheet(f"{len(ranked):,} pictures by score", sections)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
-    return out
-
-
-def _tile(path: str, score: float, label: str) -> Tile:
-    try:
-        jpeg = thumbnail(decode(read_bytes(path)).pixels)
-    except UnreadableImageError as error:  # it could be read when it was embedded
-        return Tile(b"", path, score, error.slug)
-    return Tile(jpeg, path, score, LABELS.get(label, ""))
 
 
 def _read_truth(truth_csv: Path) -> list[dict[str, str]]:
@@ -302,14 +245,14 @@ def _read_truth(truth_csv: Path) -> list[dict[str, str]]:
 
 
 def _read_scores(scores_csv: Path, images: Path) -> Iterator[tuple[str, float]]:
-    """Yield absolute paths and scores; rows without a score are passed over."""
+    """Yield resolved paths and scores; rows without a score are passed over."""
     # names that are not UTF-8 come as surrogates, as everywhere in vta
     with scores_csv.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
         for row in csv.DictReader(file):
             if row.get("score"):
                 places = [base / row["path"] for base in (scores_csv.parent, Path(), images)]
                 path = next((place for place in places if place.exists()), places[0])
-                yield os.path.abspath(path), float(row["score"])  # noqa: PTH100 - folds "..", links stay
+                yield str(path.resolve()), float(row["score"])
 
 
 def _auc(liked: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
