@@ -120,10 +120,10 @@ def merge(
         )
     kept = {key: found for key, found in by_key.items() if key not in conflicts}
     n_copies = sum(len({label.path for label in found}) - 1 for found in kept.values())
-    if n_copies:
-        notes.append(
-            f"{_count(n_copies, 'labelled file')} exact copies of another and count once with it"
-        )
+    if n_copies == 1:
+        notes.append("1 labelled file is an exact copy of another and counts once with it")
+    elif n_copies:
+        notes.append(f"{n_copies:,} labelled files are exact copies and count once with the first")
     require_both([found[0] for found in kept.values()])
     return Judged(
         keys=np.frombuffer(b"".join(kept), dtype=np.uint8).reshape(-1, KEY_BYTES).copy(),
