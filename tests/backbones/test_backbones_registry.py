@@ -121,7 +121,7 @@ def test_unknown_presets_get_the_nearest():
     ("wrong", "near"),
     [
         ("CLIP_ViTL14@336", "open_clip:ViT-L-14-336-quickgelu/openai"),
-        ("clasic", "classic/1"),
+        ("klassic", "classic/1"),
         ("dino_vits8", "timm:vit_small_patch8_224.dino"),
     ],
 )

@@ -309,6 +309,26 @@ def test_lower_precision_is_near_and_its_kin_says_so(tmp_path, precision):
     assert cosine.min() > 0.999
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(
+    ("precision", "cosine"), [("fp32", 0.999999), ("bf16", 0.99), ("fp16", 0.999)]
+)
+@pytest.mark.parametrize("name", ["test_vit", "test_resnet"])
+def test_a_cuda_device_agrees_with_the_processor(tmp_path, name, precision, cosine):
+    small_nets.save_timm(tmp_path / f"{name}.safetensors", name)
+    spec = registry.resolve(f"timm:{name}")
+    cpu = registry.load(spec, weights=str(tmp_path), device="cpu")
+    gpu = registry.load(spec, weights=str(tmp_path), device="cuda", precision=precision)
+    pictures = small_nets.pictures(9, 160)
+    a, b = cpu.embed(pictures), gpu.embed(pictures)
+    alone = np.concatenate([gpu.embed([picture]) for picture in pictures])
+
+    assert (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1) == pytest.approx(
+        1, abs=1 - cosine
+    )
+    np.testing.assert_allclose(b, alone, rtol=0, atol=(1 - cosine) * float(np.abs(b).max()) * 10)
+
+
 def test_devices_and_precisions():
     cpu = torch.device("cpu")
     assert resolve_device("cpu") == cpu

@@ -1,6 +1,8 @@
 """Where weights are found, and what happens when they are nowhere."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -280,4 +282,16 @@ def test_weights_without_a_repository_must_be_given():
     with pytest.raises(BackboneError, match="no repository") as caught:
         fetch.obtain(RESNET, None, None)
     assert "dino_resnet50_pretrain.pth" in caught.value.hint
-    assert_three_ways(caught.value)
+    assert "--backbone classic" in caught.value.hint
+
+
+def test_missing_weights_are_told_before_torch_is_imported():
+    code = (
+        "import sys\n"
+        "from vta_cli.backbones import registry as r\n"
+        "try: r.load(r.resolve('CLIP_ViTB_32'), offline=True)\n"
+        "except r.BackboneError as error: print(error.slug, 'torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.split() == ["weights-missing", "False"]

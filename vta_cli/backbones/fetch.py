@@ -128,8 +128,11 @@ def _within(limit_s: float, work: Callable[[], T]) -> T:
 
 
 def _ways(spec: BackboneSpec) -> str:
-    place = f"download {spec.hub} elsewhere" if spec.hub else "have the file"
+    classic = "use --backbone classic, which needs no weights"
+    if not spec.repo:
+        return f"get {spec.hub or 'the file'} and give it with --weights FILE, or {classic}"
+    file = HUB_FILES[spec.family][0]
     return (
-        f"{place} and give it with --weights FILE, or copy that machine's hub cache here, "
-        "or use --backbone classic, which needs no weights"
+        f"get {file} of {spec.repo} elsewhere and give it with --weights FILE, "
+        f"or copy that machine's hub cache here, or {classic}"
     )

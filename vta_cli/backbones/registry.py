@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from vta_cli.backbones import onnx_config, open_clip_config
-from vta_cli.backbones.fetch import within_reach
+from vta_cli.backbones.fetch import obtain, within_reach
 from vta_cli.backbones.presets import EXTRAS, Preset, named_specs, presets, read_preset
 from vta_cli.backbones.protocol import Backbone, BackboneSpec, Weights, net_recipe
 from vta_cli.backbones.weights import locate as locate_weights
@@ -224,6 +224,8 @@ def load(
             f"{spec.name} needs the package {missing}, which is not installed",
             hint=f"pip install 'vta[{spec.extra}]', or use --backbone classic",
         )
+    if spec.preprocess is not None and whereabouts(spec, weights) == "not here":
+        obtain(spec, weights, offline)  # fails, if it must, before torch takes its seconds
     loader = _attribute(FAMILIES[spec.family])
     return cast(
         "Backbone",
