@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import threadpoolctl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,7 +48,8 @@ def assert_exact(pairs, cosines, threshold, *, upper):
 def force_cells(patch, most=64):
     """Make cells however few rows there are, and keep them however little they sort out."""
     patch.setattr(plan, "_PLAIN_PRODUCTS", 0)
-    patch.setattr(plan, "_SECONDS_PER_VISIT_TEST", 0.0)
+    patch.setattr(plan, "_SECONDS_PER_CELL", 0.0)
+    patch.setattr(plan, "_SECONDS_PER_VISIT", 0.0)
     patch.setattr(plan, "_SECONDS_PER_PRODUCT", 0.0)
     patch.setattr(plan, "_MAX_CELLS", most)
 
@@ -283,6 +285,35 @@ def test_the_seed_decides_nothing_but_the_time(cells_always):
     first, second = self_join(rows, 0.95, seed=1), self_join(rows, 0.95, seed=2)
 
     assert pair_set(first) == pair_set(second)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_threads_change_nothing_and_the_library_gets_its_setting_back(cells_always, n_threads):
+    rng = np.random.default_rng(11)
+    rows = clustered(rng, 1500, 24, spread=0.3, copies=300).astype(np.float16)
+    expected = pair_set(self_join(rows, 0.96))
+
+    with threadpoolctl.threadpool_limits(n_threads, user_api="blas"):
+        before = threadpoolctl.threadpool_info()
+        steps = []
+        pairs = self_join(rows, 0.96, progress=steps.append)
+        after = threadpoolctl.threadpool_info()
+
+    assert pair_set(pairs) == expected
+    assert sum(steps) == 1500
+    assert after == before
+
+
+def test_an_interrupt_while_threads_work_comes_through(cells_always):
+    rng = np.random.default_rng(12)
+    rows = clustered(rng, 3000, 24, spread=0.3, copies=300).astype(np.float16)
+
+    def stop(done):
+        if done:
+            raise KeyboardInterrupt
+
+    with threadpoolctl.threadpool_limits(2, user_api="blas"), pytest.raises(KeyboardInterrupt):
+        self_join(rows, 0.96, progress=stop)
 
 
 def test_too_many_pairs_are_an_error_with_a_remedy_and_not_a_full_memory():

@@ -6,15 +6,17 @@ bisector with its own is at most r/2 away, each close pair is met from one side 
 for any assignment of rows to centres, so neither few iterations nor rounding can lose a pair.
 """
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.neighbors.rows import Floats, Ids
+from vta_cli.neighbors.threads import Crew, alone
 
-_ITERATIONS = 5
-_SAMPLE_PER_CELL = 24
+_ITERATIONS = 4
+_SAMPLE_PER_CELL = 20
 _BLOCK_ROWS = 2048
 
 _GAP_SLACK = np.float32(1e-5)
@@ -43,21 +45,19 @@ class Cells:
         """Number of cells."""
         return int(self.centres.shape[0])
 
-    def nearness(self, points: Floats, which: slice = slice(None)) -> Floats:
-        """Return ``x . c - |c|^2 / 2``, shape (n_points, n_cells); larger is nearer."""
-        out = points @ self.centres[which].T
-        out -= self.offsets[which]
-        return out
-
-    def assign(self, points: Floats) -> tuple[NDArray[np.int32], Floats]:
+    def assign(self, points: Floats, workers: Crew = alone) -> tuple[NDArray[np.int32], Floats]:
         """Return the nearest cell of each point and the nearness to it."""
         home = np.empty(points.shape[0], np.int32)
         best = np.empty(points.shape[0], np.float32)
-        for start in range(0, points.shape[0], _BLOCK_ROWS):
+
+        def block(start: int) -> None:
             here = slice(start, start + _BLOCK_ROWS)
-            near = self.nearness(points[here])
+            near = points[here] @ self.centres.T  # (rows, n_cells)
+            near -= self.offsets
             home[here] = near.argmax(axis=1)
             best[here] = near[np.arange(near.shape[0]), home[here]]
+
+        deque(workers(block, range(0, points.shape[0], _BLOCK_ROWS)), maxlen=0)
         return home, best
 
     def visits(
@@ -69,6 +69,7 @@ class Cells:
         which: slice,
         margin: float,
         slack: float,
+        workers: Crew = alone,
     ) -> NDArray[np.bool_]:
         """Tell which points look into the cells of `which`; their own cell does not count.
 
@@ -90,19 +91,25 @@ class Cells:
         centres, offsets = self.centres[which], self.offsets[which]
         reach = self.gaps[which] * np.float32(margin) + np.float32(slack)  # (n_which, n_cells)
         out = np.empty((centres.shape[0], points.shape[0]), bool)
-        for start in range(0, points.shape[0], _BLOCK_ROWS):
+        reach -= offsets[:, None]
+
+        def block(start: int) -> None:
             here = slice(start, start + _BLOCK_ROWS)
             near = centres @ points[here].T  # (n_which, rows)
-            near -= offsets[:, None]
-            near += np.take(reach, home[here], axis=1)
+            # Sorted by cell, rows come in runs of one home; unsorted, in runs of one row.
+            at = home[here]
+            begins = np.flatnonzero(np.append(True, at[1:] != at[:-1]))
+            near += np.repeat(reach[:, at[begins]], np.diff(begins, append=at.shape[0]), axis=1)
             np.greater_equal(near, best[here], out=out[:, here])
+
+        deque(workers(block, range(0, points.shape[0], _BLOCK_ROWS)), maxlen=0)
         first = which.start or 0
         inside = np.flatnonzero((home >= first) & (home < first + centres.shape[0]))
         out[home[inside] - first, inside] = False
         return out
 
 
-def make_cells(points: Floats, n_cells: int, seed: int) -> Cells:
+def make_cells(points: Floats, n_cells: int, seed: int, workers: Crew = alone) -> Cells:
     """Lloyd's k-means on a sample of `points`, from randomly chosen rows; empty cells are dropped.
 
     Parameters
@@ -115,7 +122,7 @@ def make_cells(points: Floats, n_cells: int, seed: int) -> Cells:
     n_cells = min(n_cells, n_sample)
     cells = _cells(sample[rng.choice(n_sample, n_cells, replace=False)])
     for _ in range(_ITERATIONS):
-        home, _ = cells.assign(sample)
+        home, _ = cells.assign(sample, workers)
         order = np.argsort(home, kind="stable")
         counts = np.bincount(home, minlength=cells.n)
         filled = counts > 0

@@ -20,8 +20,9 @@ from vta_cli.neighbors.scan import (
     Scan,
     Side,
     Tick,
-    augmented,
+    augment,
 )
+from vta_cli.neighbors.threads import crew
 
 MEMORY_BYTES = 1 << 30
 """Default allowance for visit lists and pairs, beyond stand-ins of some 450 bytes a row [bytes]."""
@@ -252,18 +253,19 @@ def _join(
         return
     reach = lossless_margin(found.threshold)
     margin = reach if margin is None else min(margin, reach)
-    prefix = fit_prefix(sources, _AXES, seed)
-    stand_ins = np.empty((n_all, prefix.width), np.float32)
-    prefix.project(left, left.live, stand_ins[:n_left])
-    if right is not None:
-        prefix.project(right, right.live, stand_ins[n_left:])
-    plan = plan_cells(stand_ins, n_left, margin, seed)
-    points = augmented(stand_ins[plan.order])
-    del stand_ins
-    ids = np.concatenate([live for _, live in sources])[plan.order]
-    mine = Side(left, ids)
-    scan = Scan(points, points, mine, mine if right is None else Side(right, ids), found)
-    run_plan(scan, plan, memory_bytes, progress)
+    with crew() as workers:
+        prefix = fit_prefix(sources, _AXES, seed)
+        points = np.empty((n_all, prefix.width + 2), np.float32)
+        prefix.project(left, left.live, points[:n_left, :-2])
+        if right is not None:
+            prefix.project(right, right.live, points[n_left:, :-2])
+        augment(points)
+        plan = plan_cells(points[:, :-2], n_left, margin, seed, workers)
+        points = points[plan.order]
+        ids = np.concatenate([live for _, live in sources])[plan.order]
+        mine = Side(left, ids)
+        scan = Scan(points, points, mine, mine if right is None else Side(right, ids), found)
+        run_plan(scan, plan, memory_bytes, workers, progress)
 
 
 def _members(same: Ids) -> dict[int, list[int]]:

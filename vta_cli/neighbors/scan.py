@@ -5,9 +5,12 @@ tiles to look at is the caller's business.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vta_cli.errors import VtaError
 from vta_cli.neighbors.rows import Floats, Ids, RowSet, chunk_rows
@@ -115,6 +118,11 @@ class Scan:
         What the first look takes: `points` itself, or `shortened`.
     left, right : Side
         Both the same object for a self join.
+    limit : float32
+        Smallest product that may belong to a pair.
+    lock : lock
+        Held while vectors are read or pairs added: products may run in several threads, sources of
+        rows need not bear that.
     """
 
     points: Floats
@@ -122,31 +130,26 @@ class Scan:
     left: Side
     right: Side
     found: Found
+    limit: np.float32 = field(init=False)
+    lock: AbstractContextManager[bool] = field(init=False, default_factory=Lock)
 
-    @property
-    def limit(self) -> np.float32:
-        """Smallest product that may belong to a pair."""
+    def __post_init__(self) -> None:
         square = 2 * (1 - self.found.threshold) + 2 * COSINE_TOLERANCE + SQUARE_SLACK
-        return np.float32(-square / 2)
+        self.limit = np.float32(-square / 2)
 
-    def triangle(self, start: int, stop: int, progress: Tick | None = None) -> None:
+    def strip(self, start: int, stop: int) -> None:
+        """Compare the first tile of positions of a range with all of it, each pair once."""
+        rows = np.arange(start, min(start + TILE, stop))
+        taken = mirrored(self.short[rows])
+        for b in range(start, stop, TILE):
+            self._tile(rows, taken, b, min(b + TILE, stop), upper=b == start)
+
+    def triangle(self, start: int, stop: int) -> None:
         """Compare all pairs of positions within a range, each once."""
         for a in range(start, stop, TILE):
-            rows = np.arange(a, min(a + TILE, stop))
-            for b in range(a, stop, TILE):
-                self._tile(rows, self.short[rows], b, min(b + TILE, stop), upper=a == b)
-            if progress is not None:
-                progress(rows.shape[0])
+            self.strip(a, stop)
 
-    def rectangle(
-        self,
-        visitors: Ids,
-        start: int,
-        stop: int,
-        *,
-        swapped: bool = False,
-        progress: Tick | None = None,
-    ) -> None:
+    def rectangle(self, visitors: Ids, start: int, stop: int, *, swapped: bool = False) -> None:
         """Compare every visitor with every position of a range.
 
         Parameters
@@ -156,11 +159,9 @@ class Scan:
         """
         for a in range(0, visitors.shape[0], TILE):
             rows = visitors[a : a + TILE]
-            taken = np.take(self.short, rows, axis=0)
+            taken = mirrored(np.take(self.short, rows, axis=0))
             for b in range(start, stop, TILE):
                 self._tile(rows, taken, b, min(b + TILE, stop), swapped=swapped)
-            if progress is not None:
-                progress(rows.shape[0])
 
     def _tile(
         self,
@@ -172,7 +173,7 @@ class Scan:
         upper: bool = False,
         swapped: bool = False,
     ) -> None:
-        scores = taken @ mirrored(self.short[start:stop]).T  # (n_visitors, n_members)
+        scores = taken @ self.short[start:stop].T  # (n_visitors, n_members)
         close = scores >= self.limit
         if upper:
             close &= np.tri(close.shape[1], close.shape[0], -1, dtype=bool).T
@@ -180,20 +181,27 @@ class Scan:
         if not hits.size:
             return
         if hits.size > _DENSE * close.size:
-            mine, theirs = (self.right, self.left) if swapped else (self.left, self.right)
-            cosines = mine.rows.unit(mine.row(visitors)) @ (
-                theirs.rows.unit(theirs.row(np.arange(start, stop))).T
-            )
-            close &= cosines >= self.found.threshold - _DOUBTFUL
-            i, j = np.nonzero(close)
-            self._settle(visitors[i], start + j, cosines[i, j], swapped=swapped)
+            with self.lock:
+                self._verify_tile(visitors, start, stop, close, swapped=swapped)
             return
         i, j = np.divmod(hits, stop - start)
         a, b = visitors[i], start + j
         if self.short is not self.points:
             near = _products(self.points, a, b) >= self.limit
             a, b = a[near], b[near]
-        self._verify(a, b, swapped=swapped)
+        if a.size:
+            with self.lock:
+                self._verify(a, b, swapped=swapped)
+
+    def _verify_tile(
+        self, visitors: Ids, start: int, stop: int, close: NDArray[np.bool_], *, swapped: bool
+    ) -> None:
+        mine, theirs = (self.right, self.left) if swapped else (self.left, self.right)
+        members = np.arange(start, stop)
+        cosines = mine.rows.unit(mine.row(visitors)) @ theirs.rows.unit(theirs.row(members)).T
+        close &= cosines >= self.found.threshold - _DOUBTFUL
+        i, j = np.nonzero(close)
+        self._settle(visitors[i], members[j], cosines[i, j], swapped=swapped)
 
     def _verify(self, a: Ids, b: Ids, *, swapped: bool) -> None:
         mine, theirs = (self.right, self.left) if swapped else (self.left, self.right)
@@ -222,13 +230,11 @@ class Scan:
         self.found.add(left, right, np.minimum(cosines[keep], np.float32(1)))
 
 
-def augmented(stand_ins: Floats) -> Floats:
-    """Return ``[x, -|x|^2 / 2, 1]`` of each row, shape (n, width + 2)."""
-    out = np.empty((stand_ins.shape[0], stand_ins.shape[1] + 2), np.float32)
-    out[:, :-2] = stand_ins
-    out[:, -2] = np.einsum("ij,ij->i", stand_ins, stand_ins) / np.float32(-2)
-    out[:, -1] = 1
-    return out
+def augment(points: Floats) -> None:
+    """Fill the last two columns of ``[x, -|x|^2 / 2, 1]``, given x in the others."""
+    stand_ins = points[:, :-2]
+    points[:, -2] = np.einsum("ij,ij->i", stand_ins, stand_ins) / np.float32(-2)
+    points[:, -1] = 1
 
 
 def mirrored(points: Floats) -> Floats:
