@@ -4,11 +4,12 @@ A local, disposable index (SQLite): path, size and time of change to content key
 at any time; the truth is in the files and in the shards.
 
 When is an entry believed? If path, size and mtime are the same as when the file was read - and if
-the mtime was at least `RACY_NS` old by then. A file that was changed less than that before it was
-read may be changed again without its mtime moving on (file systems count in steps of up to two
-seconds), so its entry is kept but never believed: the next run reads it once more, and by then it
-is old enough. git calls such entries racily clean. The moment of reading is `Entry.read_ns`;
-without it the moment at which this catalogue was opened stands in, which is always earlier.
+the mtime was old enough by then. A file that was changed just before it was read may be changed
+again without its mtime moving on, since clocks of file systems advance in steps. So its entry is
+kept but never believed: the next run reads it once more, and by then it is old enough. git calls
+such entries racily clean. The moment of reading is `Entry.read_ns`; without it the moment at which
+this catalogue was opened stands in, which is always earlier. The clocks of this machine and of a
+file server are taken to agree within the same margin.
 """
 
 import contextlib
@@ -37,7 +38,10 @@ from vta_cli.store.catalogue_file import (
 )
 
 RACY_NS = 2_000_000_000
-"""Coarsest step of mtimes in use: FAT's two seconds [ns]."""
+"""Coarsest step of mtimes in use: FAT's two seconds; for mtimes of whole seconds [ns]."""
+
+RACY_FINE_NS = 100_000_000
+"""For other mtimes: ten times the 10 ms of exFAT and of the slowest Linux clock [ns]."""
 
 _WINDOW = 512
 _WINDOW_ROWS = 4 * _WINDOW
@@ -257,12 +261,13 @@ class Catalogue:
         return self._select(f"SELECT {_COLUMNS} FROM files WHERE path IN ({marks})", names)  # noqa: S608 - question marks alone
 
     def _row(self, entry: Entry) -> _Row:
-        read_ns = entry.read_ns or self._opened_ns
+        age_ns = (entry.read_ns or self._opened_ns) - entry.mtime_ns
+        margin_ns = RACY_FINE_NS if entry.mtime_ns % 1_000_000_000 else RACY_NS
         return (
             os.fsencode(entry.path),
             entry.size_bytes,
             entry.mtime_ns,
-            int(read_ns - entry.mtime_ns >= RACY_NS),
+            int(age_ns >= margin_ns),
             entry.key,
             entry.width,
             entry.height,

@@ -49,9 +49,9 @@ class KeyIndex:
     """
 
     def __init__(self, keys: Keys, first_row: int = 0) -> None:
-        self._keys = as_keys(keys)
-        self._first_row = first_row
-        prefixes = np.ascontiguousarray(words(self._keys)[:, 0])
+        self.keys = as_keys(keys)
+        self.first_row = first_row
+        prefixes = np.ascontiguousarray(words(self.keys)[:, 0])
         order = np.argsort(prefixes)
         prefixes = prefixes[order]
         repeated = prefixes[1:] == prefixes[:-1]
@@ -66,7 +66,7 @@ class KeyIndex:
 
     def rows(self) -> Rows:
         """Return the row of each distinct key, ascending."""
-        return np.sort(self._order) + self._first_row
+        return np.sort(self._order) + self.first_row
 
     def locate(self, keys: Keys) -> Rows:
         """Return the row of each key, -1 where it is absent."""
@@ -78,7 +78,7 @@ class KeyIndex:
         queue = np.argsort(wanted[:, 0])
         prefix = wanted[queue, 0]
         position = np.searchsorted(self._prefixes, prefix)
-        mine = words(self._keys)
+        mine = words(self.keys)
         last = len(self._prefixes) - 1
         while len(queue):
             inside = position <= last
@@ -86,7 +86,7 @@ class KeyIndex:
             queue, prefix, position = queue[inside], prefix[inside], position[inside]
             candidate = self._order[position]
             same = (mine[candidate] == wanted[queue]).all(axis=1)
-            found[queue[same]] = candidate[same] + self._first_row
+            found[queue[same]] = candidate[same] + self.first_row
             other = ~same
             queue, prefix, position = queue[other], prefix[other], position[other] + 1
         return found
@@ -103,7 +103,7 @@ class KeyIndex:
         in_run[:-1] |= repeated
         spots = np.flatnonzero(in_run)
         rows = order[spots]
-        runs = words(self._keys)[rows]
+        runs = words(self.keys)[rows]
         arranged = np.lexsort((rows, runs[:, 3], runs[:, 2], runs[:, 1], runs[:, 0]))
         runs = runs[arranged]
         order = order.copy()

@@ -193,7 +193,7 @@ class LocalMedium:
         """Rename a file inside the medium, making the target's folder."""
         path = self.root / target
         with storage_errors(path), contextlib.suppress(FileNotFoundError):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self.make_folder(path.parent)
             self.rename(self.root / source, path)
             self.sync_folder(path.parent)
 
@@ -204,6 +204,13 @@ class LocalMedium:
             self.unlink(path)
 
     # The single steps.
+
+    def make_folder(self, folder: Path) -> None:
+        """Make a folder and those above it, each known to the disk before anything is in it."""
+        if not folder.is_dir():
+            self.make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+            self.sync_folder(folder.parent)
 
     def write_temp(self, path: Path, parts: Sequence[Buffer]) -> None:
         """Write a new file and wait until its bytes are on the disk."""
@@ -260,7 +267,7 @@ class LocalMedium:
     def _temporary(self, path: Path, parts: Sequence[Buffer]) -> Iterator[Path]:
         temp = path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMP_SUFFIX}")
         with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self.make_folder(path.parent)
             try:
                 self.write_temp(temp, parts)
                 yield temp

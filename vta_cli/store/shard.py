@@ -10,7 +10,7 @@ import numpy as np
 from blake3 import blake3
 
 from vta_cli.errors import StoreError
-from vta_cli.records import Keys
+from vta_cli.records import KEY_BYTES, Keys
 from vta_cli.store.layout import marker_name, shard_of_marker, shards_folder
 from vta_cli.store.marker import DamagedMarkerError, DataFile, Marker
 from vta_cli.store.medium import Item, Medium
@@ -115,7 +115,7 @@ def load_keys(medium: Medium, space: str, marker: Marker) -> Keys:
     from vta_cli.store.keyfile import decode_keys  # noqa: PLC0415 - pyarrow costs 250 ms
 
     if marker.keys is None:
-        return np.empty((0, 32), np.uint8)
+        return np.empty((0, KEY_BYTES), np.uint8)
     content = verified_view(medium, space, marker.keys)
     try:
         keys = decode_keys(content)

@@ -2,14 +2,14 @@
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.errors import StoreError
-from vta_cli.records import Keys, Recipe, Vectors
+from vta_cli.records import KEY_BYTES, Keys, Recipe, Vectors
 from vta_cli.store.keyindex import KeyIndex, Rows, as_keys
 from vta_cli.store.marker import Marker
 from vta_cli.store.medium import Medium
@@ -22,9 +22,6 @@ from vta_cli.store.shard import (
 )
 from vta_cli.store.widen import gather
 from vta_cli.store.writer import ShardWriter
-
-MAX_INDEXES = 8
-"""Indexes of later shards kept beside the first one; beyond that all are merged into one."""
 
 
 class Space:
@@ -69,7 +66,6 @@ class Space:
         self._shards: list[Marker] = []
         self._starts = np.zeros(1, np.int64)
         self._indexes: list[KeyIndex] = []
-        self._key_arrays: list[Keys] = []
         self._n_indexed = 0
         self.refresh()
 
@@ -214,12 +210,12 @@ class Space:
         """Return every key that has a vector, once, in row order: shape (n, 32)."""
         with self._lock:
             self._ready()
-            self._merge()
+            self._merge(lambda *_: True)
             if not self._indexes:
-                return np.empty((0, 32), np.uint8)
+                return np.empty((0, KEY_BYTES), np.uint8)
             rows = self._indexes[0].rows()
-            everything = self._key_arrays[0]
-            return everything if len(rows) == len(everything) else everything[rows]
+            everything = self._indexes[0].keys
+            return everything.copy() if len(rows) == len(everything) else everything[rows]
 
     def writer(self, *, max_bytes: int = 64 << 20, max_seconds: float = 60.0) -> ShardWriter:
         """Return a writer into this space; see `ShardWriter`.
@@ -268,7 +264,6 @@ class Space:
         self._shards = []
         self._starts = np.zeros(1, np.int64)
         self._indexes = []
-        self._key_arrays = []
         self._n_indexed = 0
         self._maps.clear()
 
@@ -276,7 +271,7 @@ class Space:
         """Return indexes that cover all shards known."""
         while self._n_indexed < len(self._shards):
             first = int(self._starts[self._n_indexed])
-            keys = np.empty((self.n_rows - first, 32), np.uint8)
+            keys = np.empty((self.n_rows - first, KEY_BYTES), np.uint8)
             try:
                 for number in range(self._n_indexed, len(self._shards)):
                     marker = self._shards[number]
@@ -294,17 +289,18 @@ class Space:
                 continue
             self._n_indexed = len(self._shards)
             if len(keys):
-                self._key_arrays.append(keys)
                 self._indexes.append(KeyIndex(keys, first))
-            if len(self._indexes) > MAX_INDEXES:
-                self._merge()
+                # Each index is at least twice as large as the next, so there are few of them and
+                # a shard that comes in costs little beside a large store.
+                self._merge(lambda before, last: len(before.keys) <= 2 * len(last.keys))
         return self._indexes
 
-    def _merge(self) -> None:
-        if len(self._indexes) > 1:
-            keys = np.concatenate(self._key_arrays)
-            self._key_arrays = [keys]
-            self._indexes = [KeyIndex(keys)]
+    def _merge(self, wanted: Callable[[KeyIndex, KeyIndex], bool]) -> None:
+        """Merge the last two indexes for as long as `wanted` says so."""
+        while len(self._indexes) > 1 and wanted(*self._indexes[-2:]):
+            last, before = self._indexes.pop(), self._indexes.pop()
+            keys = np.concatenate([before.keys, last.keys])
+            self._indexes.append(KeyIndex(keys, before.first_row))
 
     def _shard_of(self, rows: Rows) -> NDArray[np.int64]:
         return np.searchsorted(self._starts, rows, side="right") - 1

@@ -1,0 +1,326 @@
+"""The catalogue believes what is unchanged, and only that."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vta_cli.records import ImageRef
+from vta_cli.store.catalogue import Catalogue, Entry
+from vta_cli.store.catalogue_file import catalogue_path, is_remote
+
+LONG_AGO = 1_500_000_000_000_000_123
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    opened = Catalogue(tmp_path / "c" / "files.sqlite")
+    yield opened
+    opened.close()
+
+
+def entry(path, key=b"k", **other):
+    """Return an entry of an old file."""
+    values = {
+        "size_bytes": 10, "mtime_ns": LONG_AGO, "width": 640, "height": 480, "format": "JPEG",
+    } | other  # fmt: skip
+    return Entry(path=path, key=key.ljust(32, b"\0") if key else None, **values)
+
+
+def ref(path, size=10, mtime=LONG_AGO):
+    """Return what a source says of a file."""
+    return ImageRef(path, path, size, mtime)
+
+
+def test_known_files_are_found_in_the_order_asked(catalogue):
+    """Every field comes back, whatever the order of the batch."""
+    entries = [entry(f"/p/{n:04d}.jpg", key=b"%d" % n, size_bytes=n) for n in range(2000)]
+    entries.append(entry("/p/bad.jpg", key=None, width=None, reason="truncated", detail="cut"))
+    catalogue.record(entries)
+    order = np.random.default_rng(0).permutation(len(entries))
+    found = catalogue.lookup(
+        [ref(entries[i].path, entries[i].size_bytes) for i in order] + [ref("/p/none.jpg")],
+    )
+    assert found == [*(entries[i] for i in order), None]
+
+
+@pytest.mark.parametrize("changed", [ref("/p/a", size=11), ref("/p/a", mtime=LONG_AGO + 1)])
+def test_changed_files_are_unknown(catalogue, changed):
+    """Another size or another time of change: it has to be read again."""
+    catalogue.record([entry("/p/a")])
+    assert catalogue.lookup([ref("/p/a"), changed]) == [entry("/p/a"), None]
+
+
+def test_a_new_entry_takes_the_place_of_the_old(catalogue):
+    """One path, one entry."""
+    catalogue.record([entry("/p/a", key=b"old")])
+    catalogue.record([entry("/p/a", key=b"new", size_bytes=11)])
+    assert catalogue.lookup([ref("/p/a"), ref("/p/a", size=11)])[0] is None
+    assert catalogue.count() == 1
+    assert catalogue.paths_of([b"old".ljust(32, b"\0")]) == {}
+
+
+def test_undecodable_names_survive(catalogue, tmp_path):
+    """Any bytes that the system allows in a name come back the same."""
+    raw = b"/p/\xff\xfe caf\xc3\xa9\n.jpg"
+    path = os.fsdecode(raw)
+    catalogue.record([entry(path, detail=f"cannot read {path}")])
+    found = catalogue.lookup([ref(path)])[0]
+    assert os.fsencode(found.path) == raw
+    assert [e.path for e in catalogue.entries()] == [path]
+    assert catalogue.paths_of([found.key])[found.key] == [path]
+
+
+@pytest.mark.parametrize(
+    ("age_ns", "mtime_ns", "believed"),
+    [
+        (1_900_000_000, 1_700_000_000_000_000_000, False),  # whole seconds: FAT's steps of two
+        (2_000_000_000, 1_700_000_000_000_000_000, True),
+        (-5_000_000_000, 1_700_000_000_000_000_000, False),  # from the future
+        (90_000_000, 1_700_000_000_123_456_789, False),
+        (100_000_000, 1_700_000_000_123_456_789, True),
+    ],
+)
+def test_files_changed_just_before_they_were_read_are_not_believed(
+    catalogue, age_ns, mtime_ns, believed
+):
+    """They may have changed again within the same tick of the file system's clock."""
+    one = entry("/p/a", mtime_ns=mtime_ns, read_ns=mtime_ns + age_ns)
+    catalogue.record([one])
+    assert (catalogue.lookup([ref("/p/a", mtime=mtime_ns)])[0] is not None) == believed
+    assert [e.path for e in catalogue.entries()] == ["/p/a"]
+    assert list(catalogue.paths_of([one.key])) == [one.key]
+
+
+def test_without_a_time_of_reading_the_opening_counts(tmp_path):
+    """A file changed after the catalogue was opened is read again by the next run, then believed."""
+    path = tmp_path / "pic.jpg"
+    with_catalogue = Catalogue(tmp_path / "c.sqlite")
+    path.write_bytes(b"x" * 10)
+    stamp = path.stat().st_mtime_ns
+    with_catalogue.record([entry(str(path), mtime_ns=stamp)])
+    assert with_catalogue.lookup([ref(str(path), mtime=stamp)]) == [None]
+    old = LONG_AGO
+    with_catalogue.record([entry(str(path), mtime_ns=old)])
+    assert with_catalogue.lookup([ref(str(path), mtime=old)]) != [None]
+
+
+def test_entries_stream_in_byte_order(catalogue):
+    """Below a folder means below it, not beside it; bytes order, as sorted sources come."""
+    names = ["/a/b/1", "/a/b/2", "/a/b-c/1", "/a/b0", "/a/b", "/z", "/a/B", "/a/b/\udcff"]
+    catalogue.record(entry(name) for name in names)
+    order = sorted(names, key=os.fsencode)
+    assert [e.path for e in catalogue.entries()] == order
+    below = [n for n in order if n == "/a/b" or n.startswith("/a/b/")]
+    assert [e.path for e in catalogue.entries("/a/b")] == below
+    assert [e.path for e in catalogue.entries("/a/b/")] == below
+    assert [e.path for e in catalogue.entries("/")] == order
+    assert list(catalogue.entries("/nothing")) == []
+
+
+def test_entries_run_over_many_pages_while_others_write(catalogue):
+    """Reading holds no lock that a writer waits for."""
+    catalogue.record(entry(f"/p/{n:06d}") for n in range(10_000))
+    other = Catalogue(catalogue.path)
+    seen = []
+    for one in catalogue.entries():
+        if len(seen) % 3000 == 0:
+            other.record([entry(f"/a/{len(seen)}")])
+        seen.append(one.path)
+    assert seen == [f"/p/{n:06d}" for n in range(10_000)]
+    assert catalogue.count() == 10_004
+    other.close()
+
+
+def test_paths_of_keys(catalogue):
+    """Copies are listed together, sorted; many keys at once are no trouble."""
+    catalogue.record(entry(f"/p/{n:04d}", key=b"%d" % (n // 2)) for n in range(3000))
+    catalogue.record([entry("/p/none", key=None)])
+    wanted = [(b"%d" % n).ljust(32, b"\0") for n in range(2000)]
+    found = catalogue.paths_of(wanted)
+    assert len(found) == 1500
+    assert found[wanted[7]] == ["/p/0014", "/p/0015"]
+    keys = catalogue.keys()
+    assert keys.shape == (1500, 32)
+    assert {bytes(key) for key in keys} == set(wanted[:1500])
+
+
+def test_forgetting(catalogue):
+    """Forgotten paths are gone, the others stay; unknown ones are no error."""
+    catalogue.record(entry(f"/p/{n}") for n in range(10))
+    catalogue.forget([f"/p/{n}" for n in range(5)] + ["/p/unknown"])
+    assert [e.path for e in catalogue.entries()] == [f"/p/{n}" for n in range(5, 10)]
+
+
+_path = st.text(st.sampled_from("ab/\u00e9"), min_size=1, max_size=6).map("/".__add__)
+
+
+@settings(max_examples=30, deadline=None)
+@given(held=st.lists(_path, max_size=60), asked=st.lists(_path, max_size=60))
+def test_lookup_agrees_with_a_dict(tmp_path_factory, held, asked):
+    """Sparse, dense, repeated, absent: the same as one by one."""
+    catalogue = Catalogue(tmp_path_factory.mktemp("c") / "c.sqlite")
+    truth = {path: entry(path, key=path.encode()[:32]) for path in held}
+    catalogue.record(truth.values())
+    batch = asked + held
+    assert catalogue.lookup([ref(path) for path in batch]) == [truth.get(path) for path in batch]
+    assert list(catalogue.entries()) == [truth[p] for p in sorted(truth, key=os.fsencode)]
+    catalogue.close()
+
+
+def test_thin_batches_are_found_too(catalogue):
+    """A few refs among very many rows, so that reading whole ranges would not pay."""
+    catalogue.record(entry(f"/p/{n:06d}") for n in range(30_000))
+    wanted = [f"/p/{n:06d}" for n in range(0, 30_000, 17)]
+    found = catalogue.lookup([ref(path) for path in wanted] + [ref("/p/x")])
+    assert [e.path for e in found[:-1]] == wanted
+    assert found[-1] is None
+
+
+# What may befall the file.
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database at all" * 400, b"SQLite format 3\0" + b"\7" * 9000]
+)
+def test_a_broken_file_is_set_aside(tmp_path, content):
+    """It costs hashing again, never a run; the broken file is kept for whoever wants it."""
+    path = tmp_path / "c.sqlite"
+    path.write_bytes(content)
+    catalogue = Catalogue(path)
+    assert any("broken" in note for note in catalogue.notes)
+    catalogue.record([entry("/p/a")])
+    assert catalogue.lookup([ref("/p/a")]) == [entry("/p/a")]
+    catalogue.close()
+    kept = [p for p in tmp_path.iterdir() if ".broken-" in p.name]
+    assert content in [p.read_bytes() for p in kept]
+    assert Catalogue(path).notes == []
+
+
+def test_a_file_that_breaks_while_it_is_open(tmp_path):
+    """Pages overwritten behind SQLite's back are met in the middle of a run."""
+    path = tmp_path / "c.sqlite"
+    first = Catalogue(path)
+    first.record(entry(f"/p/{n:05d}") for n in range(5000))
+    first.close()
+    catalogue = Catalogue(path)
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(size - 4096))
+    assert catalogue.lookup([ref("/p/00001")]) == [None]
+    assert catalogue.notes
+    catalogue.record([entry("/p/00001")])
+    assert catalogue.lookup([ref("/p/00001")]) == [entry("/p/00001")]
+    catalogue.close()
+
+
+def test_read_only_reads_what_the_log_holds(tmp_path):
+    """Nothing is written near the file, and what was only in the write-ahead log is seen."""
+    writer = Catalogue(tmp_path / "c.sqlite")
+    writer.record([entry("/p/a")])
+    before = sorted(p.name for p in tmp_path.iterdir())
+    reader = Catalogue(tmp_path / "c.sqlite", read_only=True)
+    assert reader.lookup([ref("/p/a")]) == [entry("/p/a")]
+    reader.record([entry("/p/b")])
+    reader.forget(["/p/a"])
+    assert reader.count() == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+    reader.close()
+    writer.close()
+    after = Catalogue(tmp_path / "c.sqlite", read_only=True)
+    assert after.lookup([ref("/p/a")]) == [entry("/p/a")]
+    after.close()
+    assert Catalogue(tmp_path / "none" / "c.sqlite", read_only=True).lookup([ref("/p/a")]) == [None]
+    assert not (tmp_path / "none").exists()
+
+
+def test_read_only_of_a_broken_file(tmp_path):
+    """It counts as empty and stays as it is."""
+    path = tmp_path / "c.sqlite"
+    path.write_bytes(b"garbage" * 1000)
+    catalogue = Catalogue(path, read_only=True)
+    assert catalogue.lookup([ref("/p/a")]) == [None]
+    assert catalogue.notes
+    assert [p.name for p in tmp_path.iterdir()] == ["c.sqlite"]
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from vta_cli.store.catalogue import Catalogue, Entry
+name = sys.argv[2]
+catalogue = Catalogue(Path(sys.argv[1]))
+for start in range(0, 500, 20):
+    catalogue.record(
+        Entry(f"/{name}/{n:04d}", 1, 1500000000000000000, bytes(32)) for n in range(start, start + 20)
+    )
+"""
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_many_processes_at_once(tmp_path, broken):
+    """All entries arrive, also where they all meet a broken file first."""
+    path = tmp_path / "c.sqlite"
+    if broken:
+        path.write_bytes(b"garbage" * 1000)
+    running = [
+        subprocess.Popen([sys.executable, "-c", _WRITER, str(path), name], cwd=Path.cwd())
+        for name in ("a", "b", "c")
+    ]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    catalogue = Catalogue(path)
+    assert catalogue.count() == 1500
+    assert len([p for p in tmp_path.iterdir() if p.name.endswith(".lock")]) <= 1
+    assert sum(".broken-" in p.name and p.name[-1].isdigit() for p in tmp_path.iterdir()) == broken
+
+
+def test_table_is_plain_sqlite(catalogue):
+    """Anybody can look into it."""
+    catalogue.record([entry("/p/a")])
+    with sqlite3.connect(catalogue.path) as plain:
+        row = plain.execute("SELECT path, width, height FROM files").fetchone()
+    assert row == (b"/p/a", 640, 480)
+
+
+_MOUNTS = """\
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+40 22 0:35 / /mnt/nas rw - nfs4 nas:/export rw
+41 22 0:36 / /mnt/my\\040share rw - cifs //win/share rw
+42 22 0:37 / /mnt/ssh rw - fuse.sshfs me@host: rw
+43 40 8:1 / /mnt/nas/local rw - xfs /dev/sdb rw
+44 22 0:38 / /mnt/usb rw - fuse.ntfs-3g /dev/sdc rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "remote"),
+    [
+        ("/home/me", False), ("/mnt/nas/x", True), ("/mnt/nasty/x", False),
+        ("/mnt/my share/x", True), ("/mnt/ssh", True), ("/mnt/nas/local/x", False),
+        ("/mnt/usb/x", False),
+    ],
+)  # fmt: skip
+def test_network_file_systems_are_recognised(path, remote):
+    """SQLite's log does not work across machines."""
+    assert is_remote(Path(path), _MOUNTS) == remote
+
+
+def test_store_on_a_network_keeps_its_catalogue_here(tmp_path, monkeypatch):
+    """Each machine has its own, under the store's id."""
+    monkeypatch.setattr("vta_cli.store.catalogue_file.is_remote", lambda _: True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = catalogue_path(tmp_path / "store", "abc")
+    assert path.is_relative_to(tmp_path / "cache")
+    assert "abc" in path.parts
+    with_catalogue = Catalogue.of_store(tmp_path / "store", "abc")
+    with_catalogue.record([replace(entry("/p/a"), read_ns=0)])
+    assert path.exists()
+    assert not (tmp_path / "store").exists()
