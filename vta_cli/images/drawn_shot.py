@@ -2,7 +2,7 @@
 
 A `Shot` holds what a photographer decides: light, focus, exposure, and where the subject stands.
 The hidden taste is a smooth function of these alone, never of what is shown, so that it has to be
-learned across portraits, landscapes, still lifes and photographs alike.
+learned across portraits, landscapes, still-life pictures and photographs alike.
 """
 
 import math

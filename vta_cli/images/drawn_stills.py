@@ -1,4 +1,4 @@
-"""Still lifes: fruit, vases with flowers, bottles and cups on a table."""
+"""Still-life pictures: fruit, vases with flowers, bottles and cups on a table."""
 
 import math
 
