@@ -16,9 +16,9 @@ from vta_cli.images import decode as decode_module
 from vta_cli.images.decode import MAX_PIXELS, REASONS, decode, probe
 
 
-def saved(image, format, **options):
+def saved(image, kind, **options):
     buffer = io.BytesIO()
-    image.save(buffer, format, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -44,11 +44,11 @@ def png(width, height, body=b""):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + body
 
 
-@pytest.mark.parametrize("format", ["PNG", "BMP", "TIFF", "PPM", "QOI", "PCX", "TGA", "DDS"])
-def test_lossless_formats_give_back_their_pixels(format):
-    got = decode(saved(scene(), format))
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "QOI", "PCX", "TGA", "DDS"])
+def test_lossless_formats_give_back_their_pixels(kind):
+    got = decode(saved(scene(), kind))
 
-    assert got.format == format
+    assert got.format == kind
     assert (got.width, got.height) == (48, 32)
     assert got.pixels.dtype == np.uint8
     assert got.pixels.flags.c_contiguous
@@ -57,15 +57,15 @@ def test_lossless_formats_give_back_their_pixels(format):
 
 
 @pytest.mark.parametrize(
-    ("format", "options"),
+    ("kind", "options"),
     [("WEBP", {"lossless": True}), ("JPEG2000", {}), ("GIF", {}), ("AVIF", {"quality": 100})],
 )
-def test_other_formats_give_nearly_their_pixels(format, options):
-    got = decode(saved(scene(), format, **options))
+def test_other_formats_give_nearly_their_pixels(kind, options):
+    got = decode(saved(scene(), kind, **options))
 
-    assert got.format == format
+    assert got.format == kind
     error = np.abs(got.pixels.astype(int) - np.asarray(scene()))
-    assert error.mean() <= {"GIF": 10, "AVIF": 3}.get(format, 0)
+    assert error.mean() <= {"GIF": 10, "AVIF": 3}.get(kind, 0)
 
 
 def test_jpeg_pixels_are_exactly_those_of_pillow():
@@ -73,9 +73,9 @@ def test_jpeg_pixels_are_exactly_those_of_pillow():
     np.testing.assert_array_equal(decode(data).pixels, np.asarray(Image.open(io.BytesIO(data))))
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_applied(format, orientation):
+def test_exif_orientation_is_applied(kind, orientation):
     turn_back = {  # how a camera that is held so stores the upright scene
         1: None,
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -90,13 +90,13 @@ def test_exif_orientation_is_applied(format, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}
-    data = saved(stored, format, exif=exif, **options.get(format, {}))
+    data = saved(stored, kind, exif=exif, **options.get(kind, {}))
 
     got = decode(data)
 
     assert (got.width, got.height) == (48, 32)
     assert np.abs(got.pixels.astype(int) - np.asarray(scene())).max() <= 6
-    assert probe(data) == (48, 32, format)
+    assert probe(data) == (48, 32, kind)
 
 
 def test_orientation_of_a_picture_that_is_converted_in_strips(monkeypatch):
@@ -184,11 +184,11 @@ def test_deep_samples_are_scaled_as_documented(values, levels):
 
 def test_first_frame_of_animations_and_first_page():
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
-    for format in ("GIF", "WEBP", "PNG", "TIFF", "AVIF"):
-        options = {"lossless": True} if format == "WEBP" else {}
-        data = saved(frames[0], format, save_all=True, append_images=frames[1:], **options)
+    for kind in ("GIF", "WEBP", "PNG", "TIFF", "AVIF"):
+        options = {"lossless": True} if kind == "WEBP" else {}
+        data = saved(frames[0], kind, save_all=True, append_images=frames[1:], **options)
         red, _, blue = decode(data).pixels.reshape(-1, 3).mean(axis=0)
-        assert (red > 240, blue < 15) == (True, True), format
+        assert (red > 240, blue < 15) == (True, True), kind
 
 
 def test_a_profile_that_differs_from_srgb_is_applied():
@@ -219,13 +219,13 @@ def swap_profile():
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM"])
-def test_truncated_files_are_refused(format, share):
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM"])
+def test_truncated_files_are_refused(kind, share):
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
-    data = saved(noise, format)
+    data = saved(noise, kind)
     slug = reason_of(data[: int(len(data) * share)])
     assert slug in {"truncated", "corrupt"}
-    if format in {"JPEG", "PNG", "WEBP", "BMP", "AVIF"}:
+    if kind in {"JPEG", "PNG", "WEBP", "BMP", "AVIF"}:
         assert slug == "truncated"
 
 
@@ -335,7 +335,7 @@ def test_no_warning_escapes(recwarn):
 
 
 def test_many_threads_decode_alike():
-    files = [saved(scene(64 + i, 48), format) for i in range(6) for format in ("JPEG", "PNG")]
+    files = [saved(scene(64 + i, 48), kind) for i in range(6) for kind in ("JPEG", "PNG")]
     expected = [decode(data).pixels for data in files]
     wrong = []
 
@@ -353,8 +353,8 @@ def test_many_threads_decode_alike():
 
 
 SEEDS = [
-    saved(scene(), format)
-    for format in ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM", "QOI")
+    saved(scene(), kind)
+    for kind in ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM", "QOI")
 ]
 
 
@@ -365,13 +365,16 @@ def test_damaged_files_decode_or_have_a_reason(data):
     for _ in range(data.draw(st.integers(0, 6))):
         seed[data.draw(st.integers(0, len(seed) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(len(seed) // 2, len(seed)))
+    failure = None
     try:
         got = decode(bytes(seed[:cut]), max_pixels=2**22)
     except UnreadableImageError as error:
-        assert error.slug in REASONS
-        assert error.message
-    else:
+        failure = error
+    if failure is None:
         assert got.pixels.shape == (got.height, got.width, 3)
+    else:
+        assert failure.slug in REASONS
+        assert failure.message
 
 
 @given(st.binary(max_size=600))
@@ -379,4 +382,7 @@ def test_any_bytes_have_a_reason(data):
     try:
         decode(data, max_pixels=2**20)
     except UnreadableImageError as error:
-        assert error.slug in REASONS
+        slug = error.slug
+    else:
+        slug = REASONS[0]
+    assert slug in REASONS

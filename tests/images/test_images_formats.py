@@ -13,13 +13,13 @@ WRITABLE = ["AVIF", "BMP", "DDS", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG"
 WRITABLE += ["QOI", "TIFF", "WEBP"]
 
 
-@pytest.mark.parametrize("format", WRITABLE)
-def test_the_first_bytes_name_the_format(format):
+@pytest.mark.parametrize("kind", WRITABLE)
+def test_the_first_bytes_name_the_format(kind):
     buffer = io.BytesIO()
-    Image.new("RGB", (20, 20), "teal").save(buffer, format)
-    assert sniff(buffer.getvalue()[:SNIFF_BYTES]) == format
-    assert sniff(buffer.getvalue()[:32]) == format
-    assert format in DECODABLE
+    Image.new("RGB", (20, 20), "teal").save(buffer, kind)
+    assert sniff(buffer.getvalue()[:SNIFF_BYTES]) == kind
+    assert sniff(buffer.getvalue()[:32]) == kind
+    assert kind in DECODABLE
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_other_files_are_not_taken_for_images(head):
 
 
 @pytest.mark.parametrize(
-    ("head", "format"),
+    ("head", "kind"),
     [
         (b"\x00\x00\x00\x1cftypheic\x00\x00\x00\x00mif1heicmiaf", "HEIF"),
         (b"\x00\x00\x00\x20ftypmif1\x00\x00\x00\x00mif1heicmiaf\x00\x00\x00\x00", "HEIF"),
@@ -50,8 +50,8 @@ def test_other_files_are_not_taken_for_images(head):
         (b"\x00\x00\x00\x1cftypavis\x00\x00\x00\x00msf1avis", "AVIF"),
     ],
 )
-def test_heif_and_avif_are_told_apart_by_their_brands(head, format):
-    assert sniff(head) == format
+def test_heif_and_avif_are_told_apart_by_their_brands(head, kind):
+    assert sniff(head) == kind
 
 
 def test_side_files_are_known_by_name_in_any_letter_case():

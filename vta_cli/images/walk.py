@@ -5,6 +5,7 @@ Symbolic links that the walk meets: ``files`` takes links to files and ignores l
 ignores all links. Hidden names are left out unless asked for, stores of vta always.
 """
 
+import operator
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -98,26 +99,31 @@ def _entries(folder: str, rules: ScanRules) -> list[_Named]:
         entries = list(listing)
     if any(entry.name == "store.json" for entry in entries) and is_store(folder):
         return []
-    follow = rules.symlinks == "follow"
     named: list[_Named] = []
     for entry in entries:
         name = entry.name
         if name[0] == "." and not rules.hidden:
             continue
-        if entry.is_dir(follow_symlinks=False):
-            named.append((name + "/", entry))
-        elif not entry.is_symlink():
-            named.append((name, entry))
-        elif rules.symlinks == "skip":
-            continue
-        elif not entry.is_dir():
-            named.append((name, entry))
-        elif follow:
-            named.append((name + "/", entry))
+        if entry.is_symlink():
+            if rules.symlinks == "skip":
+                continue
+            is_folder = _leads_to_folder(entry)
+            if is_folder and rules.symlinks != "follow":
+                continue
+        else:
+            is_folder = entry.is_dir()
+        named.append((name + "/" if is_folder else name, entry))
     if rules.exclude:
         named = [pair for pair in named if pair[1].path not in rules.exclude]
     _sort_by_bytes(named)
     return named
+
+
+def _leads_to_folder(link: os.DirEntry[str]) -> bool:
+    try:
+        return link.is_dir()
+    except OSError:  # a link to itself, or into a folder that is closed to us: `_found` says so
+        return False
 
 
 def _sort_by_bytes(named: list[_Named]) -> None:
@@ -125,7 +131,7 @@ def _sort_by_bytes(named: list[_Named]) -> None:
     # undecodable bytes; one encode of all names finds that out.
     try:
         "".join([name for name, _ in named]).encode()
-        named.sort(key=lambda pair: pair[0])
+        named.sort(key=operator.itemgetter(0))
     except UnicodeEncodeError:
         named.sort(key=lambda pair: os.fsencode(pair[0]))
 
