@@ -1,0 +1,294 @@
+"""Calibrators: raw scores to probabilities, fitted on out-of-fold scores only.
+
+A probability is meant for pictures like the labelled ones: the share of positives among the labels
+is the prior. Class weights of the fits below are undone here, since calibrators weigh all labels
+alike. Every calibrator is increasing, so that it never changes a ranking (isotonic may tie).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.heads.blocks import Floats
+from vta_cli.heads.parts import take
+from vta_cli.heads.registry import resolve
+
+BETA_LABELS = 400
+"""Labels of the rarer side from which three parameters are better than two."""
+ISOTONIC_LABELS = 2_000
+"""Labels of the rarer side from which a free increasing curve is."""
+LEAST_SLOPE = 0.01
+"""Smallest slope over the scores' standard deviation: a head that fails out of fold says nearly the
+prior of everything, but keeps its order."""
+
+
+class Calibrator(Protocol):
+    """An increasing function from raw scores to probabilities."""
+
+    kind: ClassVar[str]
+
+    @classmethod
+    def fit(cls, raw: Floats, targets: NDArray[np.int8], weights: Floats) -> Self:
+        """Fit on out-of-fold raw scores, targets and weights of shape (n,)."""
+
+    def probability(self, raw: Floats) -> Floats:
+        """Return probabilities in 0..1, shape of `raw`."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what must be saved."""
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Rebuild from saved arrays; raise `ValueError` where they cannot be right."""
+
+
+def sigmoid(x: Floats) -> Floats:
+    """Return ``1 / (1 + exp(-x))`` without overflow."""
+    small = np.exp(-np.abs(x))
+    return np.asarray(np.where(x >= 0, 1.0, small) / (1.0 + small))
+
+
+def log_odds(probability: Floats) -> Floats:
+    """Return ``log(p / (1 - p))``, with p kept 1e-9 away from 0 and 1."""
+    p = np.clip(probability, 1e-9, 1.0 - 1e-9)
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def soft_targets(targets: NDArray[np.int8], weights: Floats) -> Floats:
+    """Return Platt's targets, which keep separable scores from growing without bound.
+
+    ``(N+ + 1) / (N+ + 2)`` for positives and ``1 / (N- + 2)`` for negatives (Platt, "Probabilistic
+    outputs for support vector machines", 1999, section 2.2), N being sums of weights.
+    """
+    n_positive = float(weights[targets == 1].sum())
+    n_negative = float(weights[targets != 1].sum())
+    return np.where(targets == 1, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+
+
+def newton_logistic(columns: Floats, targets: Floats, weights: Floats, ridge: float) -> Floats:
+    """Fit log-odds linear in a few columns by Newton's method with halved steps.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n, k), float64
+    targets : ndarray of shape (n,), float64
+        Wanted probabilities in 0..1.
+    weights : ndarray of shape (n,), float64
+    ridge : float
+        Penalty on squared coefficients.
+
+    Returns
+    -------
+    ndarray of shape (k,), float64
+    """
+    coef = np.zeros(columns.shape[1])
+
+    def loss(at: Floats) -> float:
+        z = columns @ at
+        return float(weights @ (np.logaddexp(0.0, z) - targets * z) + 0.5 * ridge * at @ at)
+
+    now = loss(coef)
+    for _ in range(50):
+        p = sigmoid(columns @ coef)
+        gradient = columns.T @ (weights * (p - targets)) + ridge * coef
+        curvature = (columns * (weights * p * (1 - p))[:, None]).T @ columns
+        curvature.flat[:: len(coef) + 1] += ridge + 1e-9
+        step = np.linalg.solve(curvature, gradient)
+        for _ in range(20):
+            new = loss(coef - step)
+            if new <= now:
+                break
+            step /= 2.0
+        else:
+            break
+        coef = coef - step
+        if now - new < 1e-10 * (1.0 + abs(now)):
+            break
+        now = new
+    return coef
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The raw score is a log-odds already."""
+
+    kind: ClassVar[str] = "identity"
+
+    @classmethod
+    def fit(cls, raw: Floats, targets: NDArray[np.int8], weights: Floats) -> Self:
+        """Return the identity, whatever the data."""
+        del raw, targets, weights
+        return cls()
+
+    def probability(self, raw: Floats) -> Floats:
+        """Return the logistic function of `raw`."""
+        return sigmoid(raw)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return nothing: there is nothing to save."""
+        return {}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the identity."""
+        del arrays
+        return cls()
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """Platt scaling: ``sigmoid(slope * raw + offset)``; `line` holds slope and offset."""
+
+    kind: ClassVar[str] = "sigmoid"
+    line: Floats
+
+    @classmethod
+    def fit(cls, raw: Floats, targets: NDArray[np.int8], weights: Floats) -> Self:
+        """Fit slope and offset with Platt's soft targets."""
+        middle, spread = float(raw.mean()), max(float(raw.std()), 1e-9)
+        columns = np.stack([(raw - middle) / spread, np.ones_like(raw)], axis=1)
+        slope, offset = newton_logistic(columns, soft_targets(targets, weights), weights, 1e-6)
+        if slope < LEAST_SLOPE:
+            share = float(weights @ soft_targets(targets, weights) / weights.sum())
+            slope, offset = LEAST_SLOPE, float(log_odds(np.array(share)))
+        slope /= spread
+        return cls(np.array([slope, offset - slope * middle]))
+
+    def probability(self, raw: Floats) -> Floats:
+        """Return probabilities, shape of `raw`."""
+        return sigmoid(self.line[0] * raw + self.line[1])
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what must be saved."""
+        return {"line": self.line}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Rebuild from saved arrays; raise `ValueError` where they cannot be right."""
+        line = take(arrays, "line", (2,), np.float64)
+        if line[0] < 0:
+            raise ValueError("a calibrator must not reverse the order of scores")
+        return cls(line)
+
+
+@dataclass(frozen=True)
+class Beta:
+    """Beta calibration ``sigmoid(a log p - b log(1 - p) + c)`` of ``p = Sigmoid(raw)``.
+
+    Kull, Silva Filho and Flach, "Beta calibration", 2017; a and b are kept non-negative.
+
+    Attributes
+    ----------
+    line : ndarray of shape (2,), float64
+        Of the sigmoid that comes first.
+    curve : ndarray of shape (3,), float64
+        a, b, c.
+    """
+
+    kind: ClassVar[str] = "beta"
+    line: Floats
+    curve: Floats
+
+    @classmethod
+    def fit(cls, raw: Floats, targets: NDArray[np.int8], weights: Floats) -> Self:
+        """Fit a sigmoid first, then the three parameters on its probabilities."""
+        first = Sigmoid.fit(raw, targets, weights)
+        columns = _beta_columns(first.probability(raw))
+        a, b, c = newton_logistic(columns, soft_targets(targets, weights), weights, 1e-3)
+        if a < 0 or b < 0:  # the curve would bend back: the sigmoid stands
+            a, b, c = 1.0, 1.0, 0.0
+        return cls(first.line, np.array([a, b, c]))
+
+    def probability(self, raw: Floats) -> Floats:
+        """Return probabilities, shape of `raw`."""
+        columns = _beta_columns(sigmoid(self.line[0] * raw + self.line[1]))
+        return sigmoid(columns @ self.curve)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what must be saved."""
+        return {"line": self.line, "curve": self.curve}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Rebuild from saved arrays; raise `ValueError` where they cannot be right."""
+        curve = take(arrays, "curve", (3,), np.float64)
+        if curve[0] < 0 or curve[1] < 0:
+            raise ValueError("a calibrator must not reverse the order of scores")
+        return cls(Sigmoid.restore(arrays).line, curve)
+
+
+def _beta_columns(p: Floats) -> Floats:
+    p = np.clip(p, 1e-9, 1 - 1e-9)
+    return np.stack([np.log(p), -np.log1p(-p), np.ones_like(p)], axis=-1)
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """An increasing curve through the means of pooled scores, straight between them.
+
+    Attributes
+    ----------
+    knots : ndarray of shape (m,), float64
+        Raw scores, increasing.
+    values : ndarray of shape (m,), float64
+        Probabilities there, not decreasing.
+    """
+
+    kind: ClassVar[str] = "isotonic"
+    knots: Floats
+    values: Floats
+
+    @classmethod
+    def fit(cls, raw: Floats, targets: NDArray[np.int8], weights: Floats) -> Self:
+        """Fit by pooling adjacent violators; knots are the pools' mean scores."""
+        from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415  # fitting only
+
+        fitted = IsotonicRegression(out_of_bounds="clip").fit(
+            raw, soft_targets(targets, weights), sample_weight=weights
+        )
+        pooled = fitted.predict(raw)
+        values, pool = np.unique(pooled, return_inverse=True)
+        mass = np.bincount(pool, weights)
+        return cls(np.bincount(pool, weights * raw) / mass, values.astype(np.float64))
+
+    def probability(self, raw: Floats) -> Floats:
+        """Return probabilities, shape of `raw`."""
+        return np.asarray(np.interp(raw, self.knots, self.values))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what must be saved."""
+        return {"knots": self.knots, "values": self.values}
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Rebuild from saved arrays; raise `ValueError` where they cannot be right."""
+        knots = take(arrays, "knots", (None,), np.float64)
+        values = take(arrays, "values", knots.shape, np.float64)
+        rising = np.all(np.diff(knots) >= 0) and np.all(np.diff(values) >= 0)
+        if not len(knots) or not rising or values[0] < 0 or values[-1] > 1:
+            raise ValueError("the calibration curve is not increasing within 0..1")
+        return cls(knots, values)
+
+
+CALIBRATORS = {
+    "identity": "vta_cli.heads.calibration:Identity",
+    "sigmoid": "vta_cli.heads.calibration:Sigmoid",
+    "beta": "vta_cli.heads.calibration:Beta",
+    "isotonic": "vta_cli.heads.calibration:Isotonic",
+}
+
+
+def choose_kind(n_rarer: int) -> str:
+    """Name the calibrator for so many labels of the rarer side."""
+    if n_rarer >= ISOTONIC_LABELS:
+        return "isotonic"
+    return "beta" if n_rarer >= BETA_LABELS else "sigmoid"
+
+
+def calibrator(kind: str) -> type[Calibrator]:
+    """Return a calibrator class by name; `KeyError` if there is none."""
+    found: type[Calibrator] = resolve(CALIBRATORS[kind])
+    return found

@@ -1,0 +1,218 @@
+"""Ridge regression with a Gaussian kernel on bounded columns.
+
+One eigendecomposition a width serves all penalties, and all folds by a closed form: the residual of
+a held-out set F is ``(I - H_FF)^-1 (y - H y)_F`` with the smoother H of the fit on all rows
+(Cook and Weisberg, "Residuals and Influence in Regression", 1982, for groups of cases). With more
+rows than `Design.small` allows, the kernel is taken at landmarks (Williams and Seeger, "Using the
+Nystroem method to speed up kernel machines", 2001), so that memory stays linear.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.heads.blocks import Floats
+from vta_cli.heads.choice import choose
+from vta_cli.heads.design import Design, squared_distances
+from vta_cli.heads.parts import RadialPart
+from vta_cli.heads.protocol import Fitted
+
+WIDTHS = (0.1, 0.3, 1.0, 3.0)
+"""Values of gamma times the median squared distance between rows."""
+PENALTIES = tuple(10.0 ** np.arange(-3.0, 2.1, 0.5))
+"""Values of lambda over the mean eigenvalue of the kernel matrix."""
+N_LANDMARKS = 512
+
+
+class Kernel:
+    """Least squares on targets of -1 and 1 with a Gaussian kernel and balanced classes.
+
+    The width is the one with the least squared error out of fold; penalties are averaged.
+    """
+
+    name: ClassVar[str] = "kernel"
+
+    def fit(
+        self,
+        design: Design,
+        targets: NDArray[np.int8],
+        weights: Floats,
+        folds: NDArray[np.int64],
+        seed: int,
+    ) -> Fitted:
+        """Fit on all rows and out of fold; see `Fitter`."""
+        y = np.where(targets == 1, 1.0, -1.0)
+        if design.small:
+            return _fit_exact(design.bounded, design.bounded_distances, y, weights, folds)
+        return _fit_landmarks(design, y, weights, folds, seed)
+
+
+def _fit_exact(
+    rows: NDArray[np.float32],
+    distances: Floats,
+    y: Floats,
+    weights: Floats,
+    folds: NDArray[np.int64],
+) -> Fitted:
+    median = _median(distances)
+    trials = []
+    for width in WIDTHS:
+        kernel = np.exp(distances * (-width / median)) + 1.0  # the constant is the intercept
+        trials.append(_Ridge(kernel, y, weights))
+    held = np.stack([np.stack([t.held_out(fold_of) for t in trials]) for fold_of in folds])
+    errors = weights * (held - y) ** 2  # (repeats, widths, penalties, n)
+    width, shares = _pick(errors.mean(axis=0).sum(axis=-1), len(y))
+    alpha = trials[width].alpha(shares)
+    gamma = WIDTHS[width] / median
+    part = RadialPart(rows, alpha, np.array([gamma]), np.array([alpha.sum()]))
+    detail = f"{len(rows)} rows, width {WIDTHS[width]:g} of the median distance"
+    return Fitted(part, _mix(held, errors, folds), detail)
+
+
+def _median(distances: Floats) -> float:
+    apart = distances[np.triu_indices(len(distances), 1)]
+    return float(max(np.median(apart), 1e-9))
+
+
+class _Ridge:
+    """One kernel matrix, all penalties, all folds."""
+
+    def __init__(self, kernel: Floats, y: Floats, weights: Floats) -> None:
+        self.root = np.sqrt(weights)
+        values, self.vectors = np.linalg.eigh(self.root[:, None] * kernel * self.root)
+        self.values = np.maximum(values, 0.0)
+        self.y = y
+        self.coded = self.vectors.T @ (self.root * y)
+        # the largest eigenvalue is that of the constant
+        self.penalties = np.array(PENALTIES) * max(float(self.values[:-1].mean()), 1e-9)
+
+    def held_out(self, fold_of: NDArray[np.int64]) -> Floats:
+        """Predict each fold by the fit without it, shape (n_penalties, n)."""
+        out = np.empty((len(PENALTIES), len(self.y)))
+        parts = [np.flatnonzero(fold_of == fold) for fold in np.unique(fold_of)]
+        for at, penalty in enumerate(self.penalties):
+            share = self.values / (self.values + penalty)
+            residual = self.root * self.y - self.vectors @ (share * self.coded)
+            for rows in parts:
+                v = self.vectors[rows]
+                inside = np.eye(len(rows)) - (v * share) @ v.T
+                left = np.linalg.solve(inside, residual[rows]) / self.root[rows]
+                out[at, rows] = self.y[rows] - left
+        return out
+
+    def alpha(self, shares: Floats) -> Floats:
+        """Return the weights of the rows, averaged over penalties, shape (n,)."""
+        total = np.zeros_like(self.coded)
+        for share, penalty in zip(shares, self.penalties, strict=True):
+            total += share * self.coded / (self.values + penalty)
+        alpha: Floats = self.root * (self.vectors @ total)
+        return alpha
+
+
+def _pick(errors: Floats, n: int) -> tuple[int, Floats]:
+    """Return the best width and the shares of the penalties at it.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_widths, n_penalties), float64
+        Sums of squared errors; `n` / 2 times their logarithm is the Gaussian log-likelihood.
+    n : int
+        Number of rows that the choice stands for.
+    """
+    width = int(np.unravel_index(np.argmin(errors), errors.shape)[0])
+    return width, choose(0.5 * n * np.log(np.maximum(errors[width], 1e-12)))
+
+
+def _mix(held: Floats, errors: Floats, folds: NDArray[np.int64]) -> Floats:
+    """Choose width and penalties for each fold by the errors of the others, shape (repeats, n)."""
+    mixed = np.empty(folds.shape)
+    for repeat, fold_of in enumerate(folds):
+        total = errors[repeat].sum(axis=-1)
+        for fold in np.unique(fold_of):
+            rows = fold_of == fold
+            others = total - errors[repeat][..., rows].sum(axis=-1)
+            width, shares = _pick(others, len(fold_of))
+            mixed[repeat, rows] = shares @ held[repeat, width][:, rows]
+    return mixed
+
+
+def _fit_landmarks(
+    design: Design, y: Floats, weights: Floats, folds: NDArray[np.int64], seed: int
+) -> Fitted:
+    random = np.random.default_rng(seed)
+    marks = np.sort(random.choice(design.n, N_LANDMARKS, replace=False))
+    templates = design.bounded[marks]
+    wide = templates.astype(np.float64)
+    among = squared_distances(wide, wide)
+    median = _median(among)
+    # the width from the landmarks alone, by the exact method with folds of their own
+    own = random.permutation(N_LANDMARKS)[None, :] % 5
+    trial = _fit_exact(templates, among, y[marks], weights[marks], own.astype(np.int64))
+    width = float(trial.part.arrays()["gamma"][0]) * median
+    root = _inverse_root(np.exp(among * (-width / median)))
+    features = np.empty((design.n, N_LANDMARKS + 1), dtype=np.float32)
+    for start in range(0, design.n, 4096):
+        piece = design.bounded[start : start + 4096].astype(np.float64)
+        near = np.exp(squared_distances(piece, wide) * (-width / median))
+        features[start : start + 4096, :-1] = near @ root
+    features[:, -1] = 1.0
+    held, alphas = _ridge_path(features, y, weights, folds)
+    errors = weights * (held - y) ** 2
+    shares = choose(0.5 * len(y) * np.log(errors.mean(axis=0).sum(axis=-1)))
+    coef = shares @ alphas
+    part = RadialPart(
+        templates, root @ coef[:-1], np.array([width / median]), np.array([float(coef[-1])])
+    )
+    raw_oof = _mix(held[:, None], errors[:, None], folds)
+    return Fitted(part, raw_oof, f"{N_LANDMARKS} landmarks, width {width:.3g} of the median")
+
+
+def _inverse_root(kernel: Floats) -> Floats:
+    """Return R with ``kernel @ R`` of orthonormal rows' Gram, i.e. kernel's inverse root."""
+    values, vectors = np.linalg.eigh(kernel)
+    values = np.maximum(values, values[-1] * 1e-6)
+    inverse: Floats = vectors / np.sqrt(values)
+    return inverse
+
+
+def _ridge_path(
+    features: NDArray[np.float32], y: Floats, weights: Floats, folds: NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """Ridge regression for all penalties, out of fold and on all rows.
+
+    Returns
+    -------
+    held : ndarray of shape (n_repeats, n_penalties, n)
+    coef : ndarray of shape (n_penalties, n_features)
+    """
+    held = np.empty((len(folds), len(PENALTIES), len(y)))
+    whole = _moments(features, y, weights, np.arange(len(y)))
+    scale = float(np.trace(whole[0])) / features.shape[1]
+    for repeat, fold_of in enumerate(folds):
+        for fold in np.unique(fold_of):
+            rows = np.flatnonzero(fold_of == fold)
+            part = _moments(features, y, weights, rows)
+            coef = _solve_all(whole[0] - part[0], whole[1] - part[1], scale)
+            held[repeat][:, rows] = coef @ features[rows].T
+    return held, _solve_all(*whole, scale)
+
+
+def _moments(
+    features: NDArray[np.float32], y: Floats, weights: Floats, rows: NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    size = features.shape[1]
+    square, cross = np.zeros((size, size)), np.zeros(size)
+    for start in range(0, len(rows), 4096):
+        part = rows[start : start + 4096]
+        x = features[part].astype(np.float64)
+        weighted = x * weights[part, None]
+        square += weighted.T @ x
+        cross += weighted.T @ y[part]
+    return square, cross
+
+
+def _solve_all(square: Floats, cross: Floats, scale: float) -> Floats:
+    values, vectors = np.linalg.eigh(square)
+    coded = vectors.T @ cross
+    return np.stack([vectors @ (coded / (values + p * scale * 0.1)) for p in PENALTIES])

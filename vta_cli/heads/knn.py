@@ -1,0 +1,127 @@
+"""The compressed k-nearest-neighbours head of the original ensemble, without its faults.
+
+Columns are compressed by principal axes (of the bounded columns), rows by k-means; each template
+keeps the number of its rows and their share of positives (soft labels). Unlike the original:
+seeded, no template is empty, k never exceeds the templates, a template votes with its number of
+rows, and nearer templates have more say. Up to `MAX_TEMPLATES` rows no compression is needed.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.heads.blocks import Floats
+from vta_cli.heads.choice import log_losses
+from vta_cli.heads.design import Design, squared_distances
+from vta_cli.heads.parts import NearestPart, vote
+from vta_cli.heads.protocol import Fitted
+
+MAX_AXES = 64
+MAX_TEMPLATES = 500
+NEIGHBOURS = (9, 31, 10**9)
+"""Candidates for k; the last means all templates."""
+WIDTHS = (2.0, 6.0)
+"""Candidates for gamma times the median squared distance between templates."""
+PRIOR = 0.5
+"""Votes a side that every row starts from (Jeffreys), in units of a template at no distance."""
+
+
+class Nearest:
+    """Votes of near templates; k and the width of the vote are chosen out of fold."""
+
+    name: ClassVar[str] = "knn"
+
+    def fit(
+        self,
+        design: Design,
+        targets: NDArray[np.int8],
+        weights: Floats,
+        folds: NDArray[np.int64],
+        seed: int,
+    ) -> Fitted:
+        """Fit on all rows and out of fold; see `Fitter`.
+
+        Principal axes are found once, from all rows, since no label is involved in them; templates
+        are made anew in each fold.
+        """
+        axes, centre, projected = _principal(design)
+        candidates = [(k, w) for k in NEIGHBOURS for w in WIDTHS]
+        decisions = np.empty((len(folds), len(candidates), len(targets)))
+        for repeat, fold_of in enumerate(folds):
+            for fold in np.unique(fold_of):
+                rows, held = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+                made = _templates(projected[rows], targets[rows], weights[rows], seed)
+                far = squared_distances(projected[held], made[0])
+                for at, candidate in enumerate(candidates):
+                    settings = _settings(candidate, made[0])
+                    votes = vote(far.copy(), made[1], made[2], settings)
+                    decisions[repeat, at, held] = votes
+        losses = log_losses(decisions, targets, weights)
+        best = int(np.argmin(losses.sum(axis=(0, 2))))
+        raw_oof = np.empty(folds.shape)
+        for repeat, fold_of in enumerate(folds):
+            total = losses[repeat].sum(axis=1)
+            for fold in np.unique(fold_of):
+                held_rows = fold_of == fold
+                others = total - losses[repeat][:, held_rows].sum(axis=1)
+                raw_oof[repeat, held_rows] = decisions[repeat, np.argmin(others), held_rows]
+        templates, positive, mass = _templates(projected, targets, weights, seed)
+        settings = _settings(candidates[best], templates)
+        part = NearestPart(axes, centre, templates.astype(np.float32), positive, mass, settings)
+        detail = f"{len(templates)} templates in {axes.shape[1]} columns, k {int(settings[0])}"
+        return Fitted(part, raw_oof, detail)
+
+
+def _principal(design: Design) -> tuple[NDArray[np.float32], Floats, Floats]:
+    """Return principal axes (dim, r), the projected mean (r,) and the projected rows (n, r)."""
+    x = design.bounded
+    mean = x.mean(axis=0, dtype=np.float64)
+    n_axes = min(MAX_AXES, design.n - 1, x.shape[1])
+    if design.n < x.shape[1] and design.small:
+        centred = x.astype(np.float64) - mean
+        values, vectors = np.linalg.eigh(centred @ centred.T)
+        root = np.sqrt(np.maximum(values[-n_axes:], values[-1] * 1e-12 + 1e-30))
+        axes = (centred.T @ (vectors[:, -n_axes:] / root))[:, ::-1]
+    else:
+        square = np.zeros((x.shape[1], x.shape[1]))
+        for start in range(0, design.n, 4096):
+            centred = x[start : start + 4096].astype(np.float64) - mean
+            square += centred.T @ centred
+        axes = np.linalg.eigh(square)[1][:, -n_axes:][:, ::-1]
+    narrow = np.ascontiguousarray(axes, dtype=np.float32)
+    wide = narrow.astype(np.float64)
+    centre: Floats = mean @ wide
+    projected = np.concatenate(
+        [
+            x[start : start + 4096].astype(np.float64) @ wide - centre
+            for start in range(0, design.n, 4096)
+        ]
+    )
+    return narrow, centre, projected
+
+
+def _templates(
+    rows: Floats, targets: NDArray[np.int8], weights: Floats, seed: int
+) -> tuple[Floats, Floats, Floats]:
+    """Return templates (m, r), the weight of their positives and of all their rows (m,)."""
+    if len(rows) <= MAX_TEMPLATES:
+        return rows, weights * (targets == 1), weights
+    from sklearn.cluster import MiniBatchKMeans  # noqa: PLC0415  # only large sets need it
+
+    means = MiniBatchKMeans(
+        MAX_TEMPLATES, n_init=1, max_iter=20, batch_size=2048, random_state=seed
+    )
+    own = means.fit_predict(rows)
+    mass = np.bincount(own, weights, MAX_TEMPLATES).astype(np.float64)
+    kept = mass > 0
+    sums = np.stack([np.bincount(own, weights * column, MAX_TEMPLATES) for column in rows.T], 1)
+    positive = np.bincount(own, weights * (targets == 1), MAX_TEMPLATES).astype(np.float64)
+    return sums[kept] / mass[kept, None], positive[kept], mass[kept]
+
+
+def _settings(candidate: tuple[int, float], templates: Floats) -> Floats:
+    k, width = candidate
+    centred = templates - templates.mean(axis=0)
+    typical = 2.0 * float(np.mean(np.sum(centred * centred, axis=1)))
+    return np.array([float(min(k, len(templates))), width / max(typical, 1e-9), PRIOR])

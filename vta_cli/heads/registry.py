@@ -1,0 +1,46 @@
+"""Names of heads, of the members that they consist of, and of applied parts: tables of strings.
+
+To add a head: one file with a fitter (`protocol.Fitter`) and its lines in the tables below.
+"""
+
+import importlib
+from typing import Any
+
+MEMBERS = {
+    "centroid": "vta_cli.heads.centroid:Centroid",
+    "logistic": "vta_cli.heads.logistic:Logistic",
+    "kernel": "vta_cli.heads.kernel:Kernel",
+    "knn": "vta_cli.heads.knn:Nearest",
+    "boosting": "vta_cli.heads.boosting:Boosting",
+}
+"""Ways to learn; each loads its heavy packages when it is resolved, never before."""
+
+HEADS = {
+    "centroid": ("centroid",),
+    "logistic": ("logistic",),
+    "kernel": ("kernel",),
+    "knn": ("knn",),
+    "boosting": ("boosting",),
+    "ensemble": ("logistic", "kernel", "knn", "boosting"),
+}
+"""Heads by name, with the members that may take part. None is forced in."""
+
+STAND_IN = "centroid"
+"""The head that takes over where the wanted one has too few labels."""
+
+FEWEST_LABELS = {"centroid": 1, "logistic": 4, "kernel": 4, "knn": 4, "boosting": 8}
+"""Independent labels a side from which a member makes sense."""
+
+PARTS = {
+    "linear": "vta_cli.heads.parts:LinearPart",
+    "radial": "vta_cli.heads.parts:RadialPart",
+    "nearest": "vta_cli.heads.parts:NearestPart",
+    "trees": "vta_cli.heads.trees:TreesPart",
+}
+"""Applied parts by kind; numpy alone."""
+
+
+def resolve(target: str) -> Any:
+    """Return the object that ``module:attribute`` names."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
