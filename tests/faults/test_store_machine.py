@@ -1,5 +1,6 @@
 """A store against a dict, under any sequence of writing, upkeep and damage."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,10 +20,11 @@ NUMBERS = st.lists(st.integers(0, 15), max_size=6)
 
 
 class StoreAgainstDict(RuleBasedStateMachine):
-    """`held` maps each number that the store must have to the factor its vector was written with."""
+    """`held` has the numbers whose vectors the store must have, `skipped` those with a reason."""
 
     @initialize()
     def make(self):
+        self.fsync, os.fsync = os.fsync, lambda _: None  # nothing here outlives the system
         self.folder = Path(tempfile.mkdtemp(prefix="vta-machine-"))
         self.path = self.folder / "s"
         self.store = Store.open(self.path, create=True)
@@ -112,6 +114,7 @@ class StoreAgainstDict(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "store"):
+            os.fsync = self.fsync
             self.store.close()
             shutil.rmtree(self.folder)
 

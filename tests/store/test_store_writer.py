@@ -48,9 +48,14 @@ def test_rows_are_invisible_until_sealed(store):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
 def test_an_exception_keeps_what_was_appended(store, error):
     """Rows appended are whole and true, so Ctrl-C commits them, and goes on as itself."""
-    with pytest.raises(error), store.space(recipe()).writer() as writer:
-        writer.append(keys_of(1, 2), vectors_of(1, 2))
-        raise error
+
+    def write():
+        with store.space(recipe()).writer() as writer:
+            writer.append(keys_of(1, 2), vectors_of(1, 2))
+            raise error
+
+    with pytest.raises(error):
+        write()
     assert (store.space(recipe()).read(keys_of(1, 2)) == vectors_of(1, 2)).all()
 
 
