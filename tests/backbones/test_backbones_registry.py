@@ -9,7 +9,7 @@ import small_nets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vta_cli.backbones import registry
+from vta_cli.backbones import planning, registry
 from vta_cli.backbones.protocol import Weights, net_recipe
 from vta_cli.errors import BackboneError, UsageError
 
@@ -183,7 +183,7 @@ def test_auto_precision_on_an_accelerator_is_what_the_store_has(monkeypatch):
     spec = registry.resolve("CLIP_ViTB_32")
     weights = Weights("somewhere", "ab" * 32, "file")
     known = [net_recipe(spec, "ab" * 32, kind) for kind in ("fp32", "bf16")]
-    monkeypatch.setattr(registry, "_accelerator", lambda device: device != "cpu")
+    monkeypatch.setattr(planning, "_accelerator", lambda device: device != "cpu")
 
     assert registry.expected_recipe(spec, weights, "auto") is None
     assert registry.expected_recipe(spec, weights, "auto", known).precision == "bf16"
