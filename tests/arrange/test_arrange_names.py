@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vta_cli.arrange.names import fit, folded, mark, name_limit, safe_parts
@@ -17,6 +17,7 @@ file_names = (
 )
 
 
+@settings(deadline=None)
 @given(file_names, st.sampled_from(["", "-abc123", "-abc123-2"]))
 def test_a_fitted_name_is_short_enough_and_keeps_its_extension(name, suffix):
     fitted = fit(name, 255, suffix)
@@ -46,6 +47,7 @@ def test_a_shortened_name_has_no_half_characters():
     assert fitted.startswith("é" * 100)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab./"), max_size=20))
 def test_parts_never_lead_out_of_a_folder(rel):
     parts = safe_parts(rel)

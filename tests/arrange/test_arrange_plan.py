@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vta_cli.arrange.names import folded
@@ -76,6 +76,7 @@ wishes = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(wishes, st.booleans())
 def test_the_laws_of_a_plan(wishes, flat):
     items = [

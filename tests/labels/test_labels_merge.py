@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vta_cli.errors import UsageError
@@ -106,6 +106,7 @@ def test_the_largest_weight_of_the_copies_counts():
     np.testing.assert_array_equal(judged.weights, [5.0, 1.0])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=20))
 def test_dropping_leaves_exactly_what_nobody_disputes(rows):
     labels = labelled(*((f"/{n}", float(value)) for n, (_, value) in enumerate(rows)))

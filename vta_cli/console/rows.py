@@ -41,6 +41,9 @@ class Encoder(Protocol):
     def close(self) -> None:
         """Write what has to follow the last row."""
 
+    def abort(self) -> None:
+        """Write nothing any more."""
+
 
 FORMATS: dict[str, str] = {
     "csv": "vta_cli.console.rows_text:CsvEncoder",
@@ -147,6 +150,8 @@ class RowWriter:
         if not self._open:
             return
         self._open = False
+        with contextlib.suppress(OSError):
+            self._encoder.abort()
         with contextlib.suppress(OSError):
             if self._owned:
                 self._stream.close()

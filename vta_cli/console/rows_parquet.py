@@ -27,7 +27,8 @@ class ParquetEncoder:
     def __init__(self, columns: Sequence[Column], out: BinaryIO) -> None:
         self._columns = columns
         self._schema = pa.schema([(column.name, TYPES[column.kind]) for column in columns])
-        sink: Any = _Counted(out)
+        self._sink = _Counted(out)
+        sink: Any = self._sink
         self._writer = pq.ParquetWriter(pa.PythonFile(sink, "w"), self._schema)
         self._waiting: list[Any] = []
         self._n_waiting = 0
@@ -48,6 +49,11 @@ class ParquetEncoder:
         self._flush()
         self._writer.close()
 
+    def abort(self) -> None:
+        """Give up; pyarrow writes a footer even then, and half a file must not look whole."""
+        self._sink.mute()
+        self._writer.close()
+
     def _flush(self) -> None:
         if self._waiting:
             table = pa.Table.from_batches(self._waiting, schema=self._schema)
@@ -63,9 +69,14 @@ class _Counted:
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
         self._n_bytes = 0
+        self._muted = False
+
+    def mute(self) -> None:
+        self._muted = True
 
     def write(self, data: bytes) -> int:
-        self._out.write(data)
+        if not self._muted:
+            self._out.write(data)
         self._n_bytes += len(data)
         return len(data)
 
@@ -73,7 +84,8 @@ class _Counted:
         return self._n_bytes
 
     def flush(self) -> None:
-        self._out.flush()
+        if not self._muted:
+            self._out.flush()
 
     def close(self) -> None:
         """Leave the stream open: it belongs to the caller."""

@@ -49,6 +49,9 @@ class CsvEncoder:
     def close(self) -> None:
         """CSV has no end."""
 
+    def abort(self) -> None:
+        """What was written is written."""
+
 
 class JsonEncoder:
     """One JSON object a line."""
@@ -71,6 +74,9 @@ class JsonEncoder:
 
     def close(self) -> None:
         """JSON lines have no end."""
+
+    def abort(self) -> None:
+        """What was written is written."""
 
 
 def quoted(text: str) -> str:
