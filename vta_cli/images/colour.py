@@ -22,6 +22,10 @@ PROFILE_TOLERANCE = 2
 """An RGB or grey profile that moves no colour of a coarse grid by more levels than this counts as
 sRGB and is not applied: editors embed a dozen slightly rounded variants of it."""
 
+MAX_PROFILE_BYTES = 4 * 2**20
+"""Larger embedded profiles are ignored [bytes]: printers' profiles end at some three megabytes, and
+the last few are kept in memory."""
+
 _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 
 
@@ -100,7 +104,8 @@ def _converter(image: Image.Image) -> Callable[[Image.Image], NDArray[np.uint8]]
     base = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     base = "CMYK" if image.mode == "CMYK" else base
     profile = image.info.get("icc_profile")
-    transform = _transform(profile, base) if isinstance(profile, bytes) and profile else None
+    usable = isinstance(profile, bytes) and 0 < len(profile) <= MAX_PROFILE_BYTES
+    transform = _transform(profile, base) if usable else None
     if not has_alpha:
         return lambda strip: np.asarray(_coloured(strip, base, transform))
     return lambda strip: np.asarray(_over_white(strip, base, transform))
