@@ -3,6 +3,9 @@
 The photographs are the samples that scikit-learn carries, ``china.jpg`` and ``flower.jpg``
 (creative commons, attribution: danielbuechele and vultilion on Flickr). They are found without
 importing scikit-learn, which takes seconds.
+
+Two sections of one photograph may come out nearly alike by chance; these are not declared as
+near-copies, and a good search for duplicates may rightly find them.
 """
 
 import importlib.util
