@@ -5,7 +5,7 @@ from vta_cli.records import Preprocess, Recipe
 NAME = "classic/1"
 """Full name; the number is the version of the features."""
 
-DIM = 2491
+DIM = 3642
 """Columns of a vector."""
 
 MAX_SIDE_PX = 1024

@@ -30,15 +30,16 @@ def histogram(planes: Planes) -> NDArray[np.float32]:
     return np.sqrt(total / luma.size).astype(np.float32)
 
 
-def layout(planes: Planes) -> NDArray[np.float32]:
-    """Mean and spread of each opponent channel and of the chroma per cell, mirror-averaged."""
+def layout(planes: Planes) -> Plane:
+    """Mean and spread of each opponent channel and of the chroma per cell, shape (8, 4, 2)."""
     opponent = planes.opponent[64]
     chroma = np.hypot(opponent[1], opponent[2])[None]
     channels = np.concatenate([opponent, chroma])  # (4, 64, 64)
     means = pool(channels)
     spread = np.sqrt(np.maximum(pool(channels * channels) - means * means, 0.0))
     both = np.concatenate([means, spread])  # (8, 4, 4)
-    return (0.5 * (both + both[..., ::-1]))[..., :2].ravel()
+    folded: Plane = np.float32(0.5) * (both + both[..., ::-1])[..., :2]
+    return folded
 
 
 def _stretch(chroma: Plane) -> Plane:

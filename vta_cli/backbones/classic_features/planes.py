@@ -58,9 +58,7 @@ def read(pixels: Pixels) -> Planes:
     while side > 16:
         side //= 2
         pyramid[side] = halve(pyramid[2 * side])
-    native = values[..., 0] * LUMA[0]
-    native += values[..., 1] * LUMA[1]
-    native += values[..., 2] * LUMA[2]
+    native = values @ LUMA
     return Planes(pixels=pixels, luma=native, opponent=pyramid)
 
 
@@ -85,7 +83,8 @@ def pool(planes: Plane, n_cells: int = N_CELLS) -> Plane:
     """
     *lead, height, width = planes.shape
     cells = planes.reshape(*lead, n_cells, height // n_cells, n_cells, width // n_cells)
-    return cells.mean(axis=-1).mean(axis=-2)  # (..., n_cells, n_cells)
+    means: Plane = cells.mean(axis=-1).mean(axis=-2)  # (..., n_cells, n_cells)
+    return means
 
 
 def _square(values: Plane, side: int) -> Plane:
@@ -112,3 +111,9 @@ def _triangle(size: int, target: int) -> sparse.csr_matrix:
     rows = np.broadcast_to(np.arange(target)[:, None], taps.shape)
     data = weights[keep].astype(np.float32)
     return sparse.csr_matrix((data, (rows[keep], taps[keep])), shape=(target, size))
+
+
+def at_least(plane: Plane, side: int) -> Plane:
+    """Repeat the last row and column of a plane that is too small to take differences."""
+    lack = [max(0, side - length) for length in plane.shape]
+    return np.pad(plane, [(0, lack[0]), (0, lack[1])], mode="edge") if any(lack) else plane

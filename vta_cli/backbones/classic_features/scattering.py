@@ -2,9 +2,9 @@
 
 First order: moduli of a Morlet filter bank. Second order: the same bank applied to these moduli,
 which tells lines from corners and textures from edges. J. Bruna and S. Mallat, "Invariant
-Scattering Convolution Networks", 2013; filters as there (and as in kymatio), computation our own:
-each filter reads only the square of the spectrum in which it lives, so that every inverse
-transform has the size at which its modulus is sampled.
+Scattering Convolution Networks", 2013; filters as there, computation our own: each filter reads
+only the square of the spectrum in which it lives, so that every inverse transform has the size at
+which its modulus is sampled.
 """
 
 from functools import lru_cache
@@ -13,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from vta_cli.backbones.classic_features.planes import N_CELLS, Plane, pool
+from vta_cli.backbones.classic_features.planes import N_CELLS, Plane, Planes, pool
 
 Complex = NDArray[np.complex64]
+Angular = NDArray[np.float64]
+
+PAD_PX = 8
+"""By how much planes are mirrored outwards: divisible by the coarsest sampling step."""
 
 
 class Bank:
@@ -59,99 +63,118 @@ class Bank:
         flat = spectra.reshape(*spectra.shape[:-2], -1)
         part = np.take(flat, self.index, axis=-1)  # (..., n_angles, out_px, out_px)
         part *= self.taps
-        return np.abs(fft.ifft2(part, overwrite_x=True))
+        moduli: Plane = np.abs(fft.ifft2(part, overwrite_x=True))
+        return moduli
 
 
 def _morlet(
-    wy: NDArray[np.float64],
-    wx: NDArray[np.float64],
-    xi: float,
-    sigma: float,
-    slant: float,
-    angle: float,
-) -> NDArray[np.float64]:
-    """Spectrum of a Morlet wavelet without mean at angular frequencies `wy`, `wx`."""
-    total = np.zeros_like(wy)
-    origin = 0.0
-    blob = np.zeros_like(wy)
-    for shift_y in (-1, 0, 1):  # aliases: the filter is periodic in frequency
-        for shift_x in (-1, 0, 1):
-            y, x = wy + 2 * np.pi * shift_y, wx + 2 * np.pi * shift_x
-            total += _gauss(y, x, xi, sigma, slant, angle)
-            blob += _gauss(y, x, 0.0, sigma, slant, angle)
-            y0, x0 = np.array(2 * np.pi * shift_y), np.array(2 * np.pi * shift_x)
-            origin += float(_gauss(y0, x0, xi, sigma, slant, angle))
-    norm = sum(
-        float(_gauss(np.array(2 * np.pi * i), np.array(2 * np.pi * j), 0.0, sigma, slant, angle))
-        for i in (-1, 0, 1)
-        for j in (-1, 0, 1)
-    )
-    return total - origin / norm * blob
+    wy: Angular, wx: Angular, xi: float, sigma: float, slant: float, angle: float
+) -> Angular:
+    """Spectrum of a Morlet wavelet of mean 0, at angular frequencies `wy`, `wx`."""
+    turn = 2 * np.pi * np.array([-1, 0, 1])  # aliases: the filter is periodic in frequency
+    ys, xs = (part.ravel() for part in np.meshgrid(turn, turn))
+    wave, blob = np.zeros_like(wy), np.zeros_like(wy)
+    for y, x in zip(ys, xs, strict=True):
+        wave += _gauss(wy + y, wx + x, xi, sigma, slant, angle)
+        blob += _gauss(wy + y, wx + x, 0.0, sigma, slant, angle)
+    at_zero = _gauss(ys, xs, xi, sigma, slant, angle).sum()
+    return wave - at_zero / _gauss(ys, xs, 0.0, sigma, slant, angle).sum() * blob
 
 
 def _gauss(
-    wy: NDArray[np.float64],
-    wx: NDArray[np.float64],
-    xi: float,
-    sigma: float,
-    slant: float,
-    angle: float,
-) -> NDArray[np.float64]:
+    wy: Angular, wx: Angular, xi: float, sigma: float, slant: float, angle: float
+) -> Angular:
     along = np.cos(angle) * wx + np.sin(angle) * wy - xi
     across = -np.sin(angle) * wx + np.cos(angle) * wy
-    return np.exp(-0.5 * sigma**2 * (along**2 + (across / slant) ** 2))
+    bell: Angular = np.exp(-0.5 * sigma**2 * (along**2 + (across / slant) ** 2))
+    return bell
 
 
 class Scattering:
-    """Scattering of square planes, pooled over 4 x 4 cells and averaged with the mirror image."""
+    """Scattering of square planes, averaged over 4 x 4 cells.
+
+    Parameters
+    ----------
+    side_px, pad_px : int
+        Side of the planes, and by how much they are mirrored outwards against wrap-around.
+    n_octaves, n_angles : int
+        Scales and orientations of the filter bank.
+    order : {1, 2}
+        Whether second-order moduli are taken as well.
+    """
 
     def __init__(
-        self, side_px: int, pad_px: int, n_octaves: int, n_angles: int, order: int = 2
+        self, side_px: int, pad_px: int, n_octaves: int, n_angles: int, order: int
     ) -> None:
-        self.side_px, self.pad_px = side_px, pad_px
-        self.n_octaves, self.n_angles, self.order = n_octaves, n_angles, order
+        self.pad_px, self.n_angles = pad_px, n_angles
         full = side_px + 2 * pad_px
-        self.sizes = [full >> j for j in range(n_octaves)]
-        self.first = [Bank(full, j, n_angles, self.sizes[j]) for j in range(n_octaves)]
-        self.second = {
-            (a, b): Bank(self.sizes[a], b - a, n_angles, self.sizes[b])
-            for b in range(n_octaves)
-            for a in range(b)
-        }
-
-    def _cells(self, planes: Plane, octave: int) -> Plane:
-        pad = self.pad_px >> octave
-        inner = planes[..., pad : planes.shape[-2] - pad, pad : planes.shape[-1] - pad]
-        return pool(inner, N_CELLS)
+        sizes = [full >> octave for octave in range(n_octaves)]
+        self.first = [Bank(full, j, n_angles, sizes[j]) for j in range(n_octaves)]
+        self.pairs = [(a, b) for b in range(n_octaves) for a in range(b)] if order == 2 else []
+        self.second = [Bank(sizes[a], b - a, n_angles, sizes[b]) for a, b in self.pairs]
 
     def __call__(self, plane: Plane) -> tuple[Plane, Plane]:
-        """Scatter one plane (side, side).
+        """Scatter one plane (side_px, side_px).
 
         Returns
         -------
-        first : ndarray of shape (n_octaves, n_angles, 4, 4)
-        second : ndarray of shape (n_pairs, n_angles, n_angles, 4, 4)
-            Pairs (a, b) with a < b in the order of `second`; axis 1 is the angle at octave a.
+        first : ndarray of shape (n_octaves, n_angles, 4, 4), float32
+        second : ndarray of shape (n_pairs, n_angles, n_angles, 4, 4), float32
+            In the order of `pairs` (finer octave, coarser octave); the finer one's angle comes
+            first.
         """
-        padded = np.pad(plane, self.pad_px, mode="symmetric") if self.pad_px else plane
-        spectrum = np.asarray(fft.fft2(padded), dtype=np.complex64)
+        spectrum = fft.fft2(np.pad(plane, self.pad_px, mode="symmetric"))
         moduli = [bank.moduli(spectrum) for bank in self.first]
-        first = np.stack([self._cells(m, j) for j, m in enumerate(moduli)])
-        if self.order < 2:
-            return first, np.zeros((0, self.n_angles, self.n_angles, N_CELLS, N_CELLS), np.float32)
-        spectra = [np.asarray(fft.fft2(m), np.complex64) for m in moduli[:-1]]
-        second = [self._cells(b.moduli(spectra[i]), j) for (i, j), b in self.second.items()]
-        return first, np.stack(second)
+        first = np.stack([self._cells(m, octave) for octave, m in enumerate(moduli)])
+        spectra = [fft.fft2(m) for m in (moduli[:-1] if self.pairs else [])]
+        second = [
+            self._cells(bank.moduli(spectra[a]), b)
+            for (a, b), bank in zip(self.pairs, self.second, strict=True)
+        ]
+        shape = (len(self.pairs), self.n_angles, self.n_angles, N_CELLS, N_CELLS)
+        return first, np.reshape(second, shape).astype(np.float32, copy=False)
+
+    def _cells(self, planes: Plane, octave: int) -> Plane:
+        pad = self.pad_px >> octave
+        return pool(planes[..., pad:-pad, pad:-pad], N_CELLS)
+
+
+def luma_blocks(planes: Planes) -> tuple[Plane, Plane]:
+    """Scatter luma at 128 pixels: contrast by scale and angle, and the texture within it.
+
+    Returns
+    -------
+    contrast : ndarray of shape (4 * 6, 4, 2), float32
+        Logarithms of the first order.
+    texture : ndarray of shape (6 * 6 * 6, 4, 2), float32
+        Logarithms of second over first order: how the contrast is arranged, whatever its strength.
+        That ratio separates framing and subjects better than the second order itself.
+    """
+    scatter = scattering(128, PAD_PX, 4, 6, 2)
+    first, second = scatter(planes.opponent[128][0])
+    finer = first[[a for a, _ in scatter.pairs]]  # (n_pairs, n_angles, 4, 4)
+    ratio = second / (finer[:, :, None] + np.float32(0.01))
+    contrast = mirror_fold(np.log(first + np.float32(0.003)), (1,))
+    texture = mirror_fold(np.log(ratio + np.float32(0.03)), (1, 2))
+    return contrast.reshape(-1, N_CELLS, 2), texture.reshape(-1, N_CELLS, 2)
+
+
+def colour_contrast(planes: Planes) -> Plane:
+    """First order of both opponent channels at 64 pixels, as logarithms, shape (36, 4, 2)."""
+    scatter = scattering(64, PAD_PX, 3, 6, 1)
+    channels = [scatter(plane)[0] for plane in planes.opponent[64][1:]]
+    logs = np.log(np.stack(channels) + np.float32(0.001))  # (2, n_octaves, n_angles, 4, 4)
+    return mirror_fold(logs, (2,)).reshape(-1, N_CELLS, 2)
 
 
 def mirror_fold(energies: Plane, angle_axes: tuple[int, ...]) -> Plane:
-    """Average oriented cell energies with those of the mirror image and keep the left half.
+    """Average oriented cells with those of the mirror image and keep the left half.
 
     Parameters
     ----------
     energies : ndarray of shape (..., n_rows, n_columns)
     angle_axes : tuple of int
-        Axes over orientations (evenly over half a turn, the first along the rows).
+        Axes over orientations, evenly over half a turn from the direction along the rows.
 
     Returns
     -------
@@ -162,12 +185,10 @@ def mirror_fold(energies: Plane, angle_axes: tuple[int, ...]) -> Plane:
         n_angles = energies.shape[axis]
         twin = np.take(twin, (-np.arange(n_angles)) % n_angles, axis=axis)
     half = energies.shape[-1] // 2
-    return 0.5 * (energies[..., :half] + twin[..., :half])
+    return np.float32(0.5) * (energies[..., :half] + twin[..., :half])
 
 
 @lru_cache(maxsize=4)
-def scattering(
-    side_px: int, pad_px: int, n_octaves: int, n_angles: int, order: int = 2
-) -> Scattering:
+def scattering(side_px: int, pad_px: int, n_octaves: int, n_angles: int, order: int) -> Scattering:
     """Return the scattering of that shape, built once."""
     return Scattering(side_px, pad_px, n_octaves, n_angles, order)
