@@ -33,7 +33,7 @@ def one_line(ran, slug, code):
         (["train"], "no-labels"),
         (["train", "--pos", "liked", "--neg", "empty"], "no-images"),
         (["train", "--pos", "liked", "--neg", "liked"], "label-conflict"),
-        (["train", "--pos", "liked", "--neg", "disliked", "--head", "magic"], "bad-choice"),
+        (["train", "--pos", "liked", "--neg", "disliked", "--head", "magic"], "unknown-head"),
         (["train", "--pos", "liked", "--neg", "disliked", "--name", "../x"], "bad-name"),
         (["score", "nosuch"], "no-such-source"),
         (["score", "pics", "--model", "other"], "no-head"),

@@ -1,6 +1,5 @@
 """`vta train`: learn a taste from labels."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
@@ -78,8 +77,7 @@ def train(
       vta train --labels pets.csv --positive cat --head logistic
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.console.errors import printable
-    from vta_cli.console.look import Look
-    from vta_cli.console.train_report import render_report
+    from vta_cli.console.train_report import render
     from vta_cli.errors import UsageError
     from vta_cli.pipelines.lanes import Engine, Lane, choose
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
@@ -88,7 +86,6 @@ def train(
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
     choice(on_conflict, ("error", "drop"), "--on-conflict")
-    choice(head, ("ensemble", "logistic", "knn", "boosting"), "--head")
     if (labels is None) == (not pos and not neg):
         raise UsageError(
             "no-labels",
@@ -124,7 +121,7 @@ def train(
         trained = run(opened, judged, lanes, plan, watch)
         if opened.preset is None and not no_embed:
             opened.pin(chosen.pin)
-    typer.echo(render_report(trained.report, Look.of(sys.stdout)))
+    typer.echo(render(trained.report))
     for note in trained.notes:
         if note not in trained.report.notes:
             typer.echo(f"note: {printable(note)}", err=True)

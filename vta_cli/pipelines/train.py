@@ -129,10 +129,17 @@ def train(
     judged = merge(labels, keys, on_conflict=plan.on_conflict)
     blocks = [space.read(judged.keys)[:, 0, :] for space in spaces]
     groups = _near_copies(blocks, default_threshold(spaces))
-    with progress.stage("train", unit="steps"):
+    with progress.stage("train", unit="steps") as stage:
+
+        def tell(name: str, step: int, n_steps: int) -> None:
+            del name
+            stage.set_total(n_steps)
+            if step:
+                stage.advance()
+
         taste, report = train_binary(
             blocks, judged.targets, head=plan.head, groups=groups, weights=judged.weights,
-            n_folds=plan.n_folds, seed=plan.seed,
+            n_folds=plan.n_folds, seed=plan.seed, progress=tell,
         )  # fmt: skip
     taste.recipes = tuple(space.recipe.to_json() for space in spaces)
     taste.meta.update(_meta(plan, spaces, judged, report))

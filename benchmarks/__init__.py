@@ -1,0 +1,1 @@
+"""Speed, memory and worth, measured side by side."""

@@ -1,0 +1,71 @@
+"""All benchmarks, one after the other: `python -m benchmarks --quick` or `--full`.
+
+Each runs in a process of its own and prints its table. Those that need the sample data beside the
+checkout are left out, with a word, where it is not there.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+DATA = Path(__file__).parents[1].parent / "shared" / "data"
+
+# title, module, arguments of a quick run, of a full run, needs the sample data
+BENCHMARKS = [
+    ("start-up of the commands", "startup", [], ["--runs", "11"], False),
+    ("listing files", "scan_speed", ["20000"], ["200000"], False),
+    ("rescan of an unchanged folder", "rescan", ["--files", "20000"], ["--files", "1000000"], False),
+    ("store: opening, missing keys", "store_scale", ["--quick"], [], False),
+    ("scoring cached vectors", "score_speed", ["--rows", "100000"], ["--rows", "1000000"], False),
+    ("classic backbone: speed", "classic_speed", [], [], False),
+    ("near-duplicate join", "dedupe_join", ["--rows", "20000", "--peers"],
+     ["--rows", "20000", "100000", "--peers"], False),
+    ("heads against the original", "heads_vs_original", ["--quick"], [], True),
+    ("classic backbone: worth", "classic_quality", ["--repeats", "2"], [], True),
+]  # fmt: skip
+
+
+def machine() -> str:
+    """Return what the figures were measured on, in one line."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    model = "processor unknown"
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            x.split(":")[1].strip() for x in info.read_text().splitlines() if "model name" in x
+        ]
+        model = names[0] if names else model
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cores} cores, {model}, {memory:.0f} GiB, Python {platform.python_version()}"
+
+
+def main() -> None:
+    """Run the benchmarks; the exit code is 1 if any of them failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="full sizes: some tens of minutes")
+    parser.add_argument("--quick", action="store_true", help="small sizes, a few minutes (default)")
+    parser.add_argument("--only", help="only modules whose name contains this")
+    args = parser.parse_args()
+    print(f"machine: {machine()}\n")
+    failed = []
+    for title, module, quick, full, needs_data in BENCHMARKS:
+        if args.only and args.only not in module:
+            continue
+        print(f"== {title} (benchmarks/{module}.py)", flush=True)
+        if needs_data and not DATA.is_dir():
+            print("   left out: needs the sample data beside the checkout\n")
+            continue
+        words = full if args.full else quick
+        command = [sys.executable, "-m", f"benchmarks.{module}", *words]
+        if subprocess.run(command, cwd=Path(__file__).parents[1], check=False).returncode:
+            failed.append(module)
+        print(flush=True)
+    if failed:
+        raise SystemExit("failed: " + ", ".join(failed))
+
+
+if __name__ == "__main__":
+    main()
