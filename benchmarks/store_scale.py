@@ -1,7 +1,7 @@
 """How large a store stays handy: opening ten million rows, finding what is missing, file look-ups.
 
     python -m benchmarks.store_scale                  # 10 million rows, 1 million files; 1 GB
-    python -m benchmarks.store_scale --rows 1000000   # a tenth
+    python -m benchmarks.store_scale --quick          # a twentieth
 
 The store is made by the real writer. Vectors are 4 wide, since opening and finding do not depend on
 them; `--read-dim` makes a second, smaller space as wide as CLIP's to time reading.
@@ -157,12 +157,15 @@ def main():
     parser.add_argument("--files", type=int, default=1_000_000)
     parser.add_argument("--read-rows", type=int, default=200_000)
     parser.add_argument("--read-dim", type=int, default=768)
+    parser.add_argument("--quick", action="store_true", help="a twentieth of it")
     parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
         run_step(options.step[0], json.loads(options.step[1]))
         return
-    rows = []
+    if options.quick:
+        options.rows, options.asked = 500_000, 200_000
+        options.files, options.read_rows = 50_000, 20_000
     with tempfile.TemporaryDirectory(prefix="vta-scale-") as folder:
         wide = str(Path(folder) / "wide")
         tall = str(Path(folder) / "tall")
@@ -174,8 +177,7 @@ def main():
             ("read them", "read", wide, options.read_dim, options.read_rows),
             (f"catalogue of {options.files:,}", "catalogue", folder, options.files),
         ):  # fmt: skip
-            rows.append((name, alone(step, *args)))
-            show(*rows[-1])
+            show(name, alone(step, *args))
 
 
 def show(name, figures):
