@@ -198,8 +198,8 @@ def _record(header: Header, lines: Iterator[dict[str, Any]]) -> Record:
             entries[line["made"]].made = Identity(
                 line["size_bytes"], line["mtime_ns"], line["inode"]
             )
-        elif "failed" in line and "end" not in line:
-            entries[line["failed"]].failed = True
+        elif "failed" in line and "end" not in line and line["failed"] in entries:
+            entries[line["failed"]].failed = True  # one that could not even begin has no entry
     return Record(header, tuple(entries.values()), tuple(folders))
 
 

@@ -53,6 +53,8 @@ def fit(name: str, limit: int, suffix: str = "") -> str:
     >>> fit("portrait.jpg", 255, "-2")
     'portrait-2.jpg'
     """
+    if not suffix and _size(name) <= limit:
+        return name
     stem, extension = _split(name)
     if _size(stem + suffix + extension) <= limit:
         return stem + suffix + extension
@@ -75,4 +77,4 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _size(text: str) -> int:
-    return len(os.fsencode(text))
+    return len(text) if text.isascii() else len(os.fsencode(text))

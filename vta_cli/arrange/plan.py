@@ -197,6 +197,7 @@ class _Planner:
         self._taken: set[str] = set()
         self._folders: set[str] = set()
         self._checked: dict[str, bool] = {}
+        self._fitted: dict[tuple[str, ...], str] = {}
         self._real_out = os.path.realpath(out)
 
     def reserve_folders(self, wanted: Iterable[tuple[str, ...]]) -> None:
@@ -208,7 +209,7 @@ class _Planner:
 
     def place(self, source: str, parts: tuple[str, ...]) -> tuple[str, bool]:
         """Return a free destination, and whether the content is there already."""
-        folder = "/".join(fit(part, self._limit) for part in parts[:-1])
+        folder = self._folder(parts[:-1])
         exists = self._exists(folder)
         for attempt in range(1_000_000):
             suffix = "" if not attempt else f"-{mark(source)}"
@@ -228,6 +229,11 @@ class _Planner:
             self._taken.add(key)
             return destination, False
         raise UsageError("no-free-name", f"no free name for {source} in {self._out}")
+
+    def _folder(self, parts: tuple[str, ...]) -> str:
+        if parts not in self._fitted:
+            self._fitted[parts] = "/".join(fit(part, self._limit) for part in parts)
+        return self._fitted[parts]
 
     def _exists(self, folder: str) -> bool:
         """Tell whether a folder below the output is there, and that it really is below."""

@@ -54,12 +54,36 @@ def copy(source: str, destination: str, temp: str, announce: Announce) -> None:
         Whatever the system says; `temp` is gone then.
     """
     try:
-        _write_temp(source, temp)
+        write_temp(source, temp)
+        sync_file(temp)
         announce(Identity.of(temp))
         put(temp, destination)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temp)  # noqa: PTH108 - hot path, as all of this module
+        discard(temp)
+
+
+def write_temp(source: str, temp: str) -> None:
+    """Copy content, times and permissions under a temporary name; not yet on the disk for sure."""
+    _need_file(source, os.stat(source).st_mode)  # noqa: PTH116 - hot path, as all of this module
+    discard(temp)
+    shutil.copyfile(source, temp)
+    with contextlib.suppress(OSError):  # a file system without permissions or attributes
+        shutil.copystat(source, temp)
+
+
+def sync_file(path: str) -> None:
+    """Bring a file's content to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def discard(temp: str) -> None:
+    """Remove a temporary file, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temp)  # noqa: PTH108
 
 
 def hardlink(source: str, destination: str, announce: Announce) -> None:
@@ -143,20 +167,6 @@ def sync_folder(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _write_temp(source: str, temp: str) -> None:
-    _need_file(source, os.stat(source).st_mode)  # noqa: PTH116
-    with contextlib.suppress(FileNotFoundError):  # of a killed run with the same journal
-        os.unlink(temp)  # noqa: PTH108
-    shutil.copyfile(source, temp)
-    with contextlib.suppress(OSError):  # a file system without permissions or attributes
-        shutil.copystat(source, temp)
-    descriptor = os.open(temp, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _move_across(source: str, destination: str, temp: str, announce: Announce) -> None:
