@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -287,6 +288,47 @@ def test_removal_beside_a_writer_of_the_same_shard(tmp_path, no_sync):
             if busy:
                 assert rows_are_right(store) == [*FIRST]
             assert check(store).clean
+
+
+@pytest.mark.parametrize("pause", range(1, 7))
+def test_writer_beside_a_removal_of_the_same_shard(tmp_path, no_sync, pause):
+    """A removal stops at a step, the writer runs up to any step of its own, the removal ends."""
+    with Store.open(tmp_path / "whole", create=True) as store:
+        fill(store.space(recipe()), *FIRST)
+        gc(store, keys_of(), dry_run=False)
+    moment, met = 0, True
+    while met:
+        path = tmp_path / str(moment)
+        shutil.copytree(tmp_path / "whole", path)
+        paused, goes_on = threading.Event(), threading.Event()
+
+        def stop(step, *, paused=paused, goes_on=goes_on):
+            if step == pause:
+                paused.set()
+                goes_on.wait(10)
+
+        removal = threading.Thread(
+            target=compact, args=(open_on(path, Stepped(path, stop)),), kwargs={"grace_s": 0}
+        )
+        removal.start()
+        paused.wait(10)
+        met = False
+
+        def let_it_end(step, *, moment=moment, goes_on=goes_on, removal=removal):
+            nonlocal met
+            if step == moment:
+                met = True
+                goes_on.set()
+                removal.join()
+
+        fill(open_on(path, Stepped(path, let_it_end)).space(recipe()), *FIRST)
+        goes_on.set()
+        removal.join()
+        with Store.open(path) as store:
+            assert rows_are_right(store) == [*FIRST]
+            assert check(store).clean
+        moment += 1
+    assert moment > 10
 
 
 # Disks.
