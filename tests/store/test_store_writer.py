@@ -59,11 +59,15 @@ def test_an_exception_keeps_what_was_appended(store, error):
     assert (store.space(recipe()).read(keys_of(1, 2)) == vectors_of(1, 2)).all()
 
 
-def test_seals_by_size(store):
+@pytest.mark.parametrize("spare", [0, 5])
+@pytest.mark.parametrize("batch", [1, 4, 35])
+def test_seals_by_size(store, spare, batch):
     """No shard is larger than asked, also when one batch is."""
     row_bytes = 32 + 2 * DIM
-    with store.space(recipe()).writer(max_bytes=10 * row_bytes) as writer:
-        writer.append(keys_of(*range(35)), vectors_of(*range(35)))
+    with store.space(recipe()).writer(max_bytes=10 * row_bytes + spare) as writer:
+        for start in range(0, 35, batch):
+            part = range(start, min(start + batch, 35))
+            writer.append(keys_of(*part), vectors_of(*part))
         assert writer.rows_committed == 30
     space = store.space(recipe())
     assert sorted(marker.rows for marker in space.markers) == [5, 10, 10, 10]

@@ -38,7 +38,7 @@ class ShardWriter:
     on_commit : callable
         Told of each shard committed.
     max_bytes : int
-        Size of a shard, keys included [bytes].
+        Largest shard, keys included [bytes]; one that has to become float32 may be up to double.
     max_seconds : float
         Longest time that a row stays unsealed while others come in [s].
     clock : callable
@@ -92,9 +92,15 @@ class ShardWriter:
         """
         keys = as_keys(keys).copy()
         shaped = self._shaped(keys, vectors)
-        step = max(1, self._max_bytes // self._row_bytes(4 if self._wide else 2))
-        for start in range(0, len(keys), step):
-            self._take_in(keys[start : start + step], shaped[start : start + step])
+        start = 0
+        while start < len(keys):
+            room = (self._max_bytes - self._bytes) // self._row_bytes(4 if self._wide else 2)
+            if room < 1 and self._bytes:
+                self.seal()
+                continue
+            stop = start + max(room, 1)
+            self._take_in(keys[start:stop], shaped[start:stop])
+            start = stop
 
     def append_skips(self, skips: Sequence[tuple[bytes, str, str]]) -> None:
         """Add keys that have no vector, each with the reason (slug) and a detail; may seal.
