@@ -243,7 +243,7 @@ def duplicate_table(data: Path) -> list[str]:
         once = np.triu(np.ones_like(similar, dtype=bool), 1)
         same = (group[:, None] == group) & once
         wanted, wrong = same & strict & strict[:, None], (group[:, None] != group) & once
-        for threshold in sorted({0.75, 0.8, 0.85, 0.9, 0.95, DEDUPE_THRESHOLD}):
+        for threshold in sorted({0.8, 0.85, 0.92, 0.96, DEDUPE_THRESHOLD}):
             near = similar >= threshold
             false, twins = (near & wrong).sum(), (near & wrong & twin & twin[:, None]).sum()
             share = near[wanted].mean()
@@ -263,7 +263,7 @@ def main() -> None:
     lines = main_table(found, args.repeats)
     print("\n".join(lines), flush=True)
     lines += ["", *duplicate_table(args.data)]
-    print("\n".join(lines[-13:]), flush=True)
+    print("\n".join(lines[-12:]), flush=True)
     lines += ["", *block_table(found, max(1, args.repeats // 2))]
     if args.markdown:
         args.markdown.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -47,7 +47,7 @@ class Classic:
         Returns
         -------
         ndarray of shape (n, dim), float32
-            Finite; length about 10, absolute values below 25.
+            Finite; length and absolute values at most 10.
         """
         out = np.empty((len(batch), self.recipe.dim), dtype=np.float32)
         for row, pixels in zip(out, batch, strict=True):

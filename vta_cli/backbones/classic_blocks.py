@@ -2,7 +2,7 @@
 
 A block is an array (n_channels, n_cells) or (n_channels,) of raw measures of one picture. Each
 channel is centred and scaled by two constants that are the same for all its cells, limited, and
-weighted so that the expected squared length of the block is its share.
+weighted so that the squared length of the block is its share at most.
 """
 
 import json
@@ -32,7 +32,11 @@ LIMIT = 3.0
 """Standardised measures are cut off here, so that no odd picture is ruled by one column."""
 
 LENGTH = 10.0
-"""Typical length of a vector; keeps its values (mostly 0.01 to 1) well inside float16."""
+"""Greatest length of a vector; keeps its values (mostly 0.01 to 1) well inside float16.
+
+A block that is farther from its centre than usual is shortened to its share: else one block would
+rule the vector of an odd picture, and all very dark pictures would look alike.
+"""
 
 SHARES: Mapping[str, float] = {
     "texture": 1.5,
@@ -44,7 +48,7 @@ SHARES: Mapping[str, float] = {
     "colour_layout": 0.1,
     "attention": 0.1,
     "balance": 0.1,
-    "thumbnail": 0.3,
+    "thumbnail": 0.7,
     "naturalness": 0.7,
     "sharpness": 0.35,
     "exposure": 0.5,
@@ -104,9 +108,10 @@ def assemble(raw: Mapping[str, Plane]) -> NDArray[np.float32]:
     parts = []
     for name, values in raw.items():
         scaling = scalings[name]
-        weight = LENGTH * np.sqrt(SHARES[name] / sum(SHARES.values()) / values.size)
-        standard = np.clip((values - scaling.centre) * scaling.factor, -LIMIT, LIMIT)
-        parts.append((standard * np.float32(weight)).ravel())
+        standard = np.clip((values - scaling.centre) * scaling.factor, -LIMIT, LIMIT).ravel()
+        spread = max(1.0, float(np.sqrt(np.mean(standard * standard))))
+        weight = LENGTH * np.sqrt(SHARES[name] / sum(SHARES.values()) / values.size) / spread
+        parts.append(standard * np.float32(weight))
     return np.concatenate(parts)
 
 

@@ -34,7 +34,8 @@ class Bank:
     n_angles : int
         Orientations, evenly over half a turn.
     out_px : int
-        Side at which the moduli are sampled.
+        Side at which the moduli are sampled, in the middle of equal squares: else the samples of
+        a picture and of its mirror image would not lie at the same places.
     """
 
     def __init__(self, size_px: int, octave: int, n_angles: int, out_px: int) -> None:
@@ -45,6 +46,7 @@ class Bank:
         angles = np.pi * np.arange(n_angles) / n_angles
         step = 2 * np.pi / size_px
         offsets = np.arange(-(out_px // 2), out_px - out_px // 2)
+        shift = 0.5 * (size_px / out_px - 1)  # from the first pixel of a square to its middle
         index, taps = [], []
         for angle in angles:
             centre_y = round(xi * np.sin(angle) / step)
@@ -53,10 +55,11 @@ class Bank:
                 centre_y = centre_x = 0
             ky, kx = np.meshgrid(centre_y + offsets, centre_x + offsets, indexing="ij")
             index.append((ky % size_px) * size_px + kx % size_px)
-            taps.append(_morlet(ky * step, kx * step, xi, sigma, slant, angle))
+            wave = _morlet(ky * step, kx * step, xi, sigma, slant, angle)
+            taps.append(wave * np.exp(1j * shift * step * (ky + kx)))
         self.index = np.stack(index)  # (n_angles, out_px, out_px)
         scale = (out_px / size_px) ** 2
-        self.taps = (np.stack(taps) * scale).astype(np.float32)
+        self.taps = (np.stack(taps) * scale).astype(np.complex64)
 
     def moduli(self, spectra: Complex) -> Plane:
         """Filter spectra (..., size_px, size_px) to moduli (..., n_angles, out_px, out_px)."""
