@@ -91,6 +91,15 @@ def _trained(drawn, tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="session")
+def trained_once(_trained):
+    """Return a folder as `trained_folder`, shared by tests that change nothing in it."""
+    (_trained / "empty").mkdir()
+    (_trained / "texts").mkdir()
+    (_trained / "texts/readme.txt").write_text("no picture")
+    return _trained
+
+
 @pytest.fixture
 def trained_folder(_trained, tmp_path):
     """Return a fresh copy of a folder with pictures, a filled store and a trained head."""
@@ -109,7 +118,7 @@ def _copy_with_times(source, target):
 @pytest.fixture
 def fresh(drawn, tmp_path):
     """Return a fresh copy of the drawn pictures, without a store."""
-    root = tmp_path / "work"
+    root = tmp_path / "fresh"
     shutil.copytree(drawn, root)
     return root
 

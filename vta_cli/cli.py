@@ -44,6 +44,7 @@ class LazyGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import the command's module and build its parser."""
+        del ctx
         if cmd_name not in COMMANDS:
             return None
         if self.commands[cmd_name] is None:
@@ -52,15 +53,7 @@ class LazyGroup(TyperGroup):
             command.name = cmd_name
             _hush(command)
             self.commands[cmd_name] = command
-        command = self.commands[cmd_name]
-        settings = (ctx.default_map or {}).get(cmd_name)
-        if settings:
-            from vta_cli.config import check_keys  # noqa: PLC0415 - only with a settings file
-
-            # `store_path` reaches every command as `store`, those without one included
-            known = [str(p.name) for p in command.params] + list(getattr(command, "commands", ()))
-            check_keys(cmd_name, settings, [*known, "store"])
-        return command
+        return self.commands[cmd_name]
 
     def get_params(self, ctx: Any) -> Any:
         """Return the global options, without a line on an environment variable for each."""
@@ -169,9 +162,15 @@ def root(
     3 done but something was skipped and --strict was given, 130 interrupted (work is kept).
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     del debug, version
-    from vta_cli.config import load_settings  # noqa: PLC0415
+    from vta_cli.config import check_keys, load_settings  # noqa: PLC0415
 
     ctx.default_map = load_settings(config, tuple(COMMANDS))
+    called = ctx.invoked_subcommand or ""
+    if ctx.default_map.get(called):
+        command = ctx.command.get_command(ctx, called)  # type: ignore[attr-defined]  # LazyGroup's
+        # `store_path` reaches every command as `store`, those without one included
+        known = [str(p.name) for p in command.params] + list(getattr(command, "commands", ()))
+        check_keys(called, ctx.default_map[called], [*known, "store"])
 
 
 def main() -> None:

@@ -58,14 +58,11 @@ def one_line(ran, slug, code):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
-def test_misuse(args, slug, trained_folder, vta):
+def test_misuse(args, slug, trained_once, vta):
     """Each wrong request is refused with exit code 2 and touches nothing."""
-    (trained_folder / "empty").mkdir()
-    (trained_folder / "texts").mkdir()
-    (trained_folder / "texts/readme.txt").write_text("no picture")
-    before = listing(trained_folder)
-    one_line(vta(*args, cwd=trained_folder), slug, 2)
-    assert listing(trained_folder) == before
+    before = listing(trained_once)
+    one_line(vta(*args, cwd=trained_once), slug, 2)
+    assert listing(trained_once) == before
 
 
 def listing(root):

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.errors import UsageError
-from vta_cli.neighbors.groups import groups
-from vta_cli.neighbors.join import self_join
+from vta_cli.neighbors.regroup import group_rows
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.score import NOT_EMBEDDED, Model
@@ -109,8 +108,9 @@ def dedupe(
         raise UsageError(
             "no-images", f"no images in {source.describe()}", hint="name a folder with pictures"
         )
-    order = _order(images, keep, model)
-    images = [images[index] for index in order]  # best first, so that row 0 of a key is its keeper
+    images = [
+        images[index] for index in _order(images, keep, model)
+    ]  # best first, so that row 0 of a key is its keeper
     copies: dict[bytes, list[_Image]] = {}
     for image in images:
         copies.setdefault(image.key, []).append(image)
@@ -118,8 +118,8 @@ def dedupe(
     keys = key_rows(distinct)
     rows = [_Rows(space, space.locate(keys)) for space in spaces]
     with progress.stage("compare", len(distinct)) as stage:
-        pairs = self_join(rows, threshold, progress=stage.advance)
-    result = groups(len(distinct), pairs, np.arange(len(distinct), dtype=np.int64))
+        order = np.arange(len(distinct), dtype=np.int64)
+        result = group_rows(rows, threshold, order, progress=stage.advance)
     _collect(report, [copies[key] for key in distinct], result.group, result.keeper,
              result.similarity)  # fmt: skip
     return report

@@ -29,7 +29,7 @@ from vta_cli.store.writer import ShardWriter
 EMBEDDED_DEFAULT = "classic"
 """Preset that needs no weights."""
 FIRST_CHOICES = ("vta1", "clip")
-"""Presets that a new store gets if their weights are at hand. Gigabytes are never fetched unasked."""
+"""Presets that a new store gets if their weights are at hand; nothing is fetched unasked."""
 VECTORS_AT_ONCE = 32
 """Finished rows handed to the writer together."""
 
@@ -72,10 +72,10 @@ def choose(store: Store, preset: str, backbones: Sequence[str], engine: Engine) 
         return Choice(tuple(expand([], preset)), preset)
     if store.preset is not None:
         return Choice(tuple(pinned(store.preset)), store.preset)
-    for preset in FIRST_CHOICES:
-        specs = tuple(expand([], preset))
+    for name in FIRST_CHOICES:
+        specs = tuple(expand([], name))
         if all(at_hand(spec, engine.weights)[0] for spec in specs):
-            return Choice(specs, preset, f"preset {preset}: its weights are at hand")
+            return Choice(specs, name, f"preset {name}: its weights are at hand")
     why = (
         f"preset {EMBEDDED_DEFAULT}: built in, needs no weights "
         f"(CLIP's are not at hand; `vta backbones` lists what else there is)"

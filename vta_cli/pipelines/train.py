@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import vta_cli
-from vta_cli.errors import UsageError
+from vta_cli.errors import UsageError, VtaError
 from vta_cli.heads.taste import Taste
 from vta_cli.heads.train import train_binary
 from vta_cli.labels.merge import Judged, merge, require_both
@@ -19,6 +19,7 @@ from vta_cli.labels.records import LabelSet
 from vta_cli.labels.registry import reader
 from vta_cli.neighbors.components import components
 from vta_cli.neighbors.join import self_join
+from vta_cli.neighbors.regroup import group_rows
 from vta_cli.pipelines.embed import EmbedReport, embed
 from vta_cli.pipelines.lanes import Lane, key_rows
 from vta_cli.pipelines.progress import Progress
@@ -218,8 +219,19 @@ def _lost(lost: Sequence[Skip]) -> list[str]:
 
 
 def _near_copies(blocks: Sequence[Vectors], threshold: float) -> NDArray[np.int64]:
-    """Number near-copies alike, so that they share a fold."""
-    return components(self_join(blocks, threshold))
+    """Number near-copies alike, so that they share a fold.
+
+    Chains are followed to their ends; where thousands of labels are all alike, which makes too many
+    pairs, groups around keepers have to do.
+    """
+    try:
+        return components(self_join(blocks, threshold))
+    except VtaError as error:
+        if error.slug != "too-many-pairs":
+            raise
+    n_rows = len(blocks[0])
+    group = group_rows(blocks, threshold, np.arange(n_rows, dtype=np.int64)).group
+    return np.where(group >= 0, group, n_rows + np.arange(n_rows, dtype=np.int64))
 
 
 def _meta(
