@@ -1,0 +1,101 @@
+"""From the name of an image in a label file to the path of a file."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from vta_cli.records import ImageRef
+
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .png .webp .gif .bmp .tif .tiff .avif .heic .heif .ppm .jp2".split()  # noqa: SIM905
+)
+"""Decide between files of one stem only: a picture wins over its caption. Content decides else."""
+
+
+class Finder(Protocol):
+    """Finds the file that a label file means."""
+
+    def find(self, name: str) -> tuple[str | None, str]:
+        """Return the absolute path and an empty text, or None and why there is none."""
+        ...
+
+
+class Beside:
+    """Finds files by paths: absolute ones, or relative to a file's folder, or to the working one.
+
+    Parameters
+    ----------
+    file : Path
+        The file of labels.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._bases = (file.absolute().parent, Path.cwd())
+
+    def find(self, name: str) -> tuple[str | None, str]:
+        """Return the absolute path of an existing file, or None and why."""
+        if "\0" not in name:
+            for base in self._bases:
+                candidate = os.path.normpath(base / name)
+                if os.path.isfile(candidate):  # noqa: PTH113 - a million rows: no Path for each
+                    return candidate, ""
+        return None, f"there is no file {name!r}"
+
+
+class Listing:
+    """Finds files by name or by stem in a listing of images, in any letter case.
+
+    TID2013 mixes ``I01`` and ``i01`` and means one folder of files; NIMA's json and AVA.txt give
+    stems. An exact name wins over one in other letters, a name over a stem.
+
+    Parameters
+    ----------
+    refs : iterable of ImageRef
+        As the scan of the folder gave them; nothing is looked up on disk.
+    """
+
+    def __init__(self, refs: Iterable[ImageRef]) -> None:
+        self._steps: tuple[dict[str, list[str]], ...] = ({}, {}, {}, {}, {}, {})
+        self.n_files = 0
+        for ref in refs:
+            self.n_files += 1
+            name = PurePosixPath(ref.path).name
+            stem = PurePosixPath(name).stem
+            exact = (ref.rel, name, stem)
+            for step, text in zip(
+                self._steps, (*exact, *(text.casefold() for text in exact)), strict=True
+            ):
+                step.setdefault(text, []).append(ref.path)
+
+    def find(self, name: str) -> tuple[str | None, str]:
+        """Return the path of the listed file called `name`, or None and why."""
+        rels, names, stems, rels_folded, names_folded, stems_folded = self._steps
+        base = PurePosixPath(name).name
+        stem = PurePosixPath(base).stem
+        looks = (
+            (rels, name), (names, base),
+            (rels_folded, name.casefold()), (names_folded, base.casefold()),
+            (stems, base), (stems_folded, base.casefold()),
+            (stems, stem), (stems_folded, stem.casefold()),
+        )  # fmt: skip
+        for step, text in looks:
+            if found := step.get(text):
+                return _only(sorted(set(found)), name)
+        return None, f"there is no image {name!r}"
+
+
+def _only(paths: list[str], name: str) -> tuple[str | None, str]:
+    if len(paths) > 1:
+        pictures = [p for p in paths if PurePosixPath(p).suffix.casefold() in IMAGE_SUFFIXES]
+        paths = pictures or paths
+    if len(paths) == 1:
+        return paths[0], ""
+    return None, f"{name!r} may be {paths[0]} or {paths[1]}" + (
+        f" or {len(paths) - 2:,} more" if len(paths) > 2 else ""
+    )
+
+
+def finder(file: Path, images: Iterable[ImageRef] | None) -> Finder:
+    """Return a `Listing` of `images`, or without any what finds paths `Beside` the file."""
+    return Beside(file) if images is None else Listing(images)

@@ -1,0 +1,55 @@
+"""What a reader could not use, told with its place; a flood of one sort is counted, not listed."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+SHOWN = 20
+"""Problems of one sort that are told one by one."""
+LISTED = 6
+"""Values or columns that a message lists."""
+
+
+class Problems:
+    """Collects sentences for the user.
+
+    Parameters
+    ----------
+    name : str
+        What was read, as the summary of a flood calls it: the name of a file.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._told: dict[str, list[str]] = {}
+        self._counts: Counter[str] = Counter()
+
+    def add(self, sort: str, where: str, what: str) -> None:
+        """Note one problem.
+
+        Parameters
+        ----------
+        sort : str
+            Plural that the summary uses, e.g. ``rows whose image is not there``.
+        where, what : str
+            Place and sentence.
+        """
+        told = self._told.setdefault(sort, [])
+        self._counts[sort] += 1
+        if len(told) < SHOWN:
+            told.append(f"{where}: {what}")
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return all that was noted, the sorts in the order in which they first occurred."""
+        found: list[str] = []
+        for sort, told in self._told.items():
+            found += told
+            rest = self._counts[sort] - len(told)
+            if rest:
+                found.append(f"{self._name}: {rest:,} more {sort}")
+        return tuple(found)
+
+
+def listed(values: Sequence[str], shown: int = LISTED) -> str:
+    """Spell the first few values, and count the others."""
+    text = ", ".join(repr(value) for value in values[:shown])
+    return f"{text} and {len(values) - shown:,} more" if len(values) > shown else text

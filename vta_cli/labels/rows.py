@@ -1,0 +1,179 @@
+"""Rows of CSV, TSV and JSON-lines files with their line numbers, and columns found by name.
+
+File names may hold any bytes: undecodable ones come through as surrogates.
+"""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vta_cli.errors import UsageError
+from vta_cli.labels.problems import Problems, listed
+
+PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img")
+WEIGHT_COLUMN, RATER_COLUMN = "weight", "rater"
+JSON_LINES = frozenset((".jsonl", ".ndjson"))
+
+BLANK = frozenset(("", "nan", "null", "none", "n/a", "?"))
+"""Spellings of no judgement at all."""
+
+Record = Mapping[str, Any]
+
+
+def records(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the line number and the cells of each row of a table.
+
+    Parameters
+    ----------
+    file : Path
+        JSON lines if its name ends in ``.jsonl`` or ``.ndjson``, otherwise CSV with a header; the
+        separator is the tab, semicolon or comma that the header has.
+
+    Raises
+    ------
+    UsageError
+        ``no-such-file`` or ``bad-table``, naming the line.
+    """
+    require_file(file)
+    yield from _json_lines(file) if file.suffix.lower() in JSON_LINES else _csv(file)
+
+
+def require_file(file: Path) -> None:
+    """Check that a file of labels is there.
+
+    Raises
+    ------
+    UsageError
+        ``no-such-file``.
+    """
+    if not file.is_file():
+        raise UsageError(
+            "no-such-file", f"there is no file of labels {file}", hint="check the name"
+        )
+
+
+def _csv(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    # surrogateescape: file names are bytes, and need not be UTF-8
+    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+        header = stream.readline()
+        delimiter = next((mark for mark in "\t;" if mark in header and "," not in header), ",")
+        names = next(csv.reader(io.StringIO(header), delimiter=delimiter), [])
+        reader = csv.reader(stream, delimiter=delimiter)
+        try:
+            for cells in reader:
+                if cells:
+                    yield reader.line_num + 1, dict(zip(names, cells, strict=False))
+        except csv.Error as error:
+            where = f"{file.name}:{reader.line_num + 1}"
+            raise UsageError("bad-table", f"{where}: {error}", hint="is it a CSV?") from error
+
+
+def _json_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with file.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                record = error
+            if not isinstance(record, dict):
+                raise UsageError(
+                    "bad-table",
+                    f"{file.name}:{number}: not a JSON object",
+                    hint='each line is an object such as {"path": "a.jpg", "label": 1}',
+                )
+            yield number, record
+
+
+def find_column(record: Record, asked: str | None, known: Sequence[str]) -> str | None:
+    """Return the name of a column as the table spells it, or None.
+
+    Parameters
+    ----------
+    record : mapping
+        A row.
+    asked : str or None
+        The name that the user gave; without one the first of `known` that is there.
+    """
+    by_plain = {
+        plain(name): name for name in reversed(list(record))
+    }  # of equal names the first wins
+    for name in (asked,) if asked is not None else known:
+        if plain(name) in by_plain:
+            return by_plain[plain(name)]
+    return None
+
+
+def column(record: Record, asked: str | None, known: Sequence[str], what: str, file: Path) -> str:
+    """Return the name of a column that has to be there.
+
+    Raises
+    ------
+    UsageError
+        ``no-WHAT-column``, listing the columns.
+    """
+    found = find_column(record, asked, known)
+    if found is not None:
+        return found
+    raise UsageError(
+        f"no-{what}-column",
+        f"{file.name} has no column {asked!r}"
+        if asked is not None
+        else f"{file.name} has no column of {what}s that vta knows (one of {', '.join(known)})",
+        hint=f"its columns are {listed(list(record))}; "
+        + ("name one of these" if asked is not None else "rename the one that is meant"),
+    )
+
+
+def weight_of(record: Record, where: str, problems: Problems) -> float:
+    """Return the weight in a row's column ``weight``; 1 where it has none, or none above 0."""
+    shown = text(record.get(WEIGHT_COLUMN))
+    if not shown.strip():
+        return 1.0
+    weight = number(shown)
+    if weight is None or weight <= 0:
+        problems.add(
+            "rows whose weight is no number above 0",
+            where,
+            f"the weight {shown!r} is no number above 0; taken as 1",
+        )
+        return 1.0
+    return weight
+
+
+def number(shown: str) -> float | None:
+    """Return the finite number that a cell spells, or None."""
+    try:
+        value = float(shown)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def plain(shown: str) -> str:
+    """Reduce a value to what is compared: no case, no outer blanks, 1.0 is 1."""
+    reduced = shown.strip().casefold()
+    return reduced[:-2] if reduced.endswith(".0") and number(reduced) is not None else reduced
+
+
+def text(value: object) -> str:
+    """Spell a JSON value or a CSV cell; None is empty."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def no_labels(file: Path, sentences: Sequence[str], hint: str = "") -> UsageError:
+    """Return the error of a file in which nothing can be used, with the first reason."""
+    return UsageError(
+        "no-labels",
+        f"{file} holds no usable label"
+        + (f": {sentences[0]}" if sentences else " (it has no rows)"),
+        hint=hint
+        or "relative paths are taken from the table's folder, then from the working folder",
+    )

@@ -1,0 +1,76 @@
+"""Scores and tiers from a table: a column of numbers."""
+
+from pathlib import Path
+
+from vta_cli.errors import UsageError
+from vta_cli.labels.problems import Problems
+from vta_cli.labels.records import LabelSet
+from vta_cli.labels.rows import number, require_file
+from vta_cli.labels.table import LABEL_COLUMNS, judged_rows, value_labels
+
+SCORE_COLUMNS = ("score", "rating", "mos", "mean", "stars", "mean_score", "aesthetic", "quality")
+TIER_COLUMNS = ("tier", "grade", "level", "rank", *SCORE_COLUMNS, *LABEL_COLUMNS)
+MOST_TIERS = 50
+"""More distinct values than this are scores, not tiers."""
+
+
+def read_scores(
+    file: Path, *, score_column: str | None = None, path_column: str | None = None
+) -> LabelSet:
+    """Read scores from a table.
+
+    Parameters
+    ----------
+    file : Path
+        See `vta_cli.labels.rows.records`.
+    score_column, path_column : str, optional
+        Names of the columns where they are not among `SCORE_COLUMNS` (after these
+        `vta_cli.labels.table.LABEL_COLUMNS`) and `vta_cli.labels.rows.PATH_COLUMNS`.
+
+    Returns
+    -------
+    LabelSet
+        Of kind ``scores``, in the table's own units. What `vta_cli.labels.table.read_table` says of
+        paths, weights, raters and problems holds here.
+
+    Raises
+    ------
+    UsageError
+        ``no-such-file``, ``bad-table``, ``no-path-column``, ``no-score-column`` or ``no-labels``.
+    """
+    require_file(file)
+    problems = Problems(file.name)
+    known = (*SCORE_COLUMNS, *LABEL_COLUMNS)
+    rows = list(judged_rows(file, path_column, score_column, known, problems, "score"))
+    labels = value_labels(file, rows, problems, number, "no number")
+    return LabelSet("scores", labels, problems.sentences())
+
+
+def read_tier_table(
+    file: Path, *, tier_column: str | None = None, path_column: str | None = None
+) -> LabelSet:
+    """Read ordinal tiers (grades, stars) from a table.
+
+    Returns
+    -------
+    LabelSet
+        Of kind ``ordinal``; its `bins` are the tiers that occur. The rest is as in `read_scores`.
+
+    Raises
+    ------
+    UsageError
+        As `read_scores`, with ``no-tier-column``; ``too-many-tiers`` if the column holds more than
+        `MOST_TIERS` different numbers.
+    """
+    require_file(file)
+    problems = Problems(file.name)
+    rows = list(judged_rows(file, path_column, tier_column, TIER_COLUMNS, problems, "tier"))
+    labels = value_labels(file, rows, problems, number, "no number")
+    tiers = tuple(sorted({label.value for label in labels}))
+    if len(tiers) > MOST_TIERS:
+        raise UsageError(
+            "too-many-tiers",
+            f"{file.name} holds {len(tiers):,} different numbers, too many for tiers",
+            hint="read them as scores",
+        )
+    return LabelSet("ordinal", labels, problems.sentences(), bins=tiers)
