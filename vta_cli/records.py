@@ -138,6 +138,71 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """What the score of a head means.
+
+    Attributes
+    ----------
+    kind : {"probability", "rating", "classes", "distribution"}
+        ``probability``: calibrated, of being liked. ``rating``: in the units of the labels.
+        ``classes``: the largest probability among the `chosen` classes. ``distribution``: the mean
+        of `values` under the predicted shares.
+    low, high : float
+        Ends of the scale.
+    bounded : bool
+        Whether scores beyond the ends are impossible; otherwise they are merely unusual.
+    names : tuple of str
+        Classes, in the order of the head's outputs.
+    chosen : tuple of int
+        Classes that the score speaks of.
+    values : tuple of float
+        Value of each bin of a distribution.
+    """
+
+    kind: Literal["probability", "rating", "classes", "distribution"]
+    low: float = 0.0
+    high: float = 1.0
+    bounded: bool = True
+    names: tuple[str, ...] = ()
+    chosen: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+
+    def describe(self) -> str:
+        """Say it in a few words."""
+        scale = f"{self.low:g} to {self.high:g}"
+        match self.kind:
+            case "probability":
+                return "probability of being liked"
+            case "rating":
+                return f"rating, {scale}" if self.bounded else f"rating, about {scale}, unbounded"
+            case "classes":
+                picked = " or ".join(self.names[index] for index in self.chosen)
+                return f"probability of {picked}, of the classes {', '.join(self.names)}"
+            case "distribution":
+                return f"mean rating, {scale}, of a distribution over {len(self.values)} bins"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One step of a small feed-forward head.
+
+    Attributes
+    ----------
+    op : {"affine", "relu", "leaky_relu", "mark", "add"}
+        ``affine``: ``x @ weight.T + bias``. ``leaky_relu``: negative values times `slope`.
+        ``mark`` remembers the row as it is, ``add`` adds what was remembered.
+    weight : ndarray of shape (n_out, n_in), float32 or float64, or None
+    bias : ndarray of shape (n_out,), same type, or None
+    slope : float
+    """
+
+    op: Literal["affine", "relu", "leaky_relu", "mark", "add"]
+    weight: NDArray[Any] | None = None
+    bias: NDArray[Any] | None = None
+    slope: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Interval:
     """A figure with its 95 % bootstrap interval; NaN where it is not defined."""
 

@@ -14,6 +14,7 @@ from vta_cli.heads.parts import take
 from vta_cli.heads.persist import read, unreadable, write
 from vta_cli.heads.protocol import Part
 from vta_cli.heads.registry import PARTS, resolve
+from vta_cli.records import Promise
 
 MAX_MEMBERS = 64
 MAX_DIM = 1_000_000
@@ -121,6 +122,15 @@ class Taste:
             scores[where] = self._final.probability(mixed)[: where.stop - where.start]
         return scores
 
+    @property
+    def promise(self) -> Promise:
+        """What the score means: a calibrated probability."""
+        return Promise("probability")
+
+    def answer(self, blocks: Sequence[NDArray[np.floating]]) -> tuple[Floats, dict[str, Floats]]:
+        """Return the score of each row, and nothing beside it."""
+        return self.score(blocks), {}
+
     def members(self, blocks: Sequence[NDArray[np.floating]]) -> dict[str, Floats]:
         """Return the calibrated probability of each row by each member, by name."""
         n = check_blocks(blocks, self.dims)
@@ -189,10 +199,15 @@ class Taste:
             ``no-such-head``, ``head-unreadable`` or ``head-newer``.
         """
         document, arrays = read(Path(path))
+        return cls.restore(Path(path), document, arrays)
+
+    @classmethod
+    def restore(cls, path: Path, document: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        """Rebuild a head from what `persist.read` gave; `path` is named in errors."""
         try:
             return cls._restore(document, arrays)
         except (ValueError, TypeError, KeyError) as error:
-            raise unreadable(Path(path), str(error)) from error
+            raise unreadable(path, str(error)) from error
 
     @classmethod
     def _restore(cls, document: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:

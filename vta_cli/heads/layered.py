@@ -1,0 +1,284 @@
+"""A head of feed-forward layers whose score may be a rating, classes or a distribution.
+
+Published networks on embeddings become such heads. Saved and applied with numpy and safetensors
+alone, through the same calls as `taste.Taste`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.errors import HeadError
+from vta_cli.heads.blocks import PIECE_ROWS, Floats, check_blocks, join
+from vta_cli.heads.calibration import sigmoid
+from vta_cli.heads.layers import check_layers, forward, from_saved, to_saved
+from vta_cli.heads.persist import read, unreadable, write
+from vta_cli.records import Layer, Promise
+
+TYPE = "layers"
+"""What the ``type`` of such a head's document says."""
+
+Output = Literal["plain", "tanh", "softmax"]
+"""What is made of the last layer: nothing; ``(tanh(z) + 1) / 2``; shares that sum to 1."""
+
+MAX_BLOCKS = 64
+MAX_DIM = 1_000_000
+MAX_NAME = 200
+
+
+class LayeredHead:
+    """Layers on one or more blocks of vectors, and the meaning of what they give.
+
+    Attributes
+    ----------
+    recipes : tuple of dict
+        JSON of the spaces that the head reads, in block order.
+    meta : dict
+        What the head says of itself, JSON values.
+    dims : tuple of int
+        Width of each block.
+    normalise : bool
+        Whether the rows of each block are scaled to unit length first.
+    promise : Promise
+        What the score means.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        output: Output,
+        promise: Promise,
+        dims: Sequence[int],
+        *,
+        normalise: bool,
+        recipes: Sequence[dict[str, Any]] = (),
+        meta: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.dims = tuple(int(dim) for dim in dims)
+        try:
+            _check_output(check_layers(layers, sum(self.dims)), output, promise)
+        except ValueError as error:
+            raise HeadError(
+                "bad-layers",
+                f"these layers make no head: {error}",
+                hint="the file may be cut short, or of a kind that vta does not know",
+            ) from error
+        self._layers = tuple(layers)
+        self._output = output
+        self.promise = promise
+        self.normalise = normalise
+        self.recipes = tuple(recipes)
+        self.meta: dict[str, Any] = dict(meta or {})
+
+    def with_meta(self, *, recipes: Sequence[dict[str, Any]] | None = None, **meta: Any) -> Self:
+        """Return the same head with other recipes or more metadata."""
+        return type(self)(
+            self._layers,
+            self._output,
+            self.promise,
+            self.dims,
+            normalise=self.normalise,
+            recipes=self.recipes if recipes is None else recipes,
+            meta=self.meta | meta,
+        )
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that the layers hold."""
+        return sum(
+            layer.weight.size + layer.bias.size
+            for layer in self._layers
+            if layer.weight is not None and layer.bias is not None
+        )
+
+    def score(self, blocks: Sequence[NDArray[np.floating]]) -> Floats:
+        """Return the score of each row; see `answer`."""
+        return self.answer(blocks)[0]
+
+    def answer(self, blocks: Sequence[NDArray[np.floating]]) -> tuple[Floats, dict[str, Floats]]:
+        """Return the score of each row, and what always stands beside it.
+
+        Parameters
+        ----------
+        blocks : sequence of ndarray of shape (n, dim_i)
+            Raw vectors, one block a space in the order of `recipes`; any number of rows.
+
+        Returns
+        -------
+        score : ndarray of shape (n,), float64
+            What `promise` says; NaN for rows that hold values which are not finite.
+        beside : dict of str to ndarray of shape (n,), float64
+            The probability of each class by its name; ``sd`` of a distribution.
+
+        Raises
+        ------
+        HeadError
+            ``wrong-vectors`` if the blocks do not have the head's widths.
+        """
+        out = self._outputs(blocks)
+        promise = self.promise
+        if promise.kind == "classes":
+            score = np.max(out[:, list(promise.chosen)], axis=1, initial=-np.inf)
+            return score, {name: out[:, at] for at, name in enumerate(promise.names)}
+        if promise.kind == "distribution":
+            values = np.array(promise.values)
+            mean = np.sum(out * values, axis=1)
+            variance = np.sum(out * np.square(values - mean[:, None]), axis=1)
+            return mean, {"sd": np.sqrt(variance)}
+        return out[:, 0], {}
+
+    def members(self, blocks: Sequence[NDArray[np.floating]]) -> dict[str, Floats]:
+        """Return the share of each bin of a distribution, ``bin.1`` and so on; else nothing."""
+        if self.promise.kind != "distribution":
+            return {}
+        out = self._outputs(blocks)
+        return {f"bin.{at}": out[:, at - 1] for at in range(1, out.shape[1] + 1)}
+
+    def _outputs(self, blocks: Sequence[NDArray[np.floating]]) -> Floats:
+        """Return what the network gives, shape (n, n_out)."""
+        n = check_blocks(blocks, self.dims)
+        found = [np.empty((0, check_layers(self._layers, sum(self.dims))))]
+        with np.errstate(invalid="ignore", over="ignore"):
+            for rows, n_real in self._pieces(blocks, n):
+                unknown = ~np.isfinite(rows).all(axis=1)
+                out = _finish(forward(self._layers, rows), self._output)
+                out[unknown] = np.nan
+                found.append(out[:n_real])
+        return np.concatenate(found)
+
+    def _pieces(
+        self, blocks: Sequence[NDArray[np.floating]], n: int
+    ) -> Iterator[tuple[Floats, int]]:
+        for start in range(0, n, PIECE_ROWS):
+            rows = join(blocks, start, min(start + PIECE_ROWS, n), normalise=self.normalise)
+            n_real = len(rows)
+            if n_real < PIECE_ROWS:
+                rows = np.concatenate([rows, np.zeros((PIECE_ROWS - n_real, rows.shape[1]))])
+            yield rows, n_real
+
+    def save(self, path: Path) -> None:
+        """Write the head to one file, atomically; the same head gives the same bytes.
+
+        Raises
+        ------
+        HeadError
+            If the file cannot be written or `meta` is not JSON.
+        """
+        listed, arrays = to_saved(self._layers)
+        document = {
+            "type": TYPE,
+            "dims": list(self.dims),
+            "normalise": self.normalise,
+            "layers": listed,
+            "output": self._output,
+            "promise": asdict(self.promise),
+            "recipes": list(self.recipes),
+            "meta": self.meta,
+        }
+        write(path, document, arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a saved head.
+
+        Raises
+        ------
+        HeadError
+            ``no-such-head``, ``head-unreadable`` or ``head-newer``.
+        """
+        document, arrays = read(Path(path))
+        return cls.restore(Path(path), document, arrays)
+
+    @classmethod
+    def restore(cls, path: Path, document: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        """Rebuild a head from what `persist.read` gave; `path` is named in errors."""
+        try:
+            return cls._restore(document, arrays)
+        except (ValueError, TypeError, KeyError, HeadError) as error:
+            raise unreadable(path, str(error)) from error
+
+    @classmethod
+    def _restore(cls, document: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        dims = document["dims"]
+        if not isinstance(dims, list) or not 0 < len(dims) <= MAX_BLOCKS:
+            raise ValueError("the widths of the blocks are not a list")
+        if not all(type(dim) is int and 0 < dim <= MAX_DIM for dim in dims):
+            raise ValueError("a block's width is no whole number above 0")
+        recipes, meta, normalise = document["recipes"], document["meta"], document["normalise"]
+        if not isinstance(recipes, list) or not all(isinstance(item, dict) for item in recipes):
+            raise ValueError("the recipes are not a list of objects")
+        if (type(meta), type(normalise)) != (dict, bool):
+            raise ValueError("the metadata is not an object")
+        return cls(
+            from_saved(document["layers"], arrays, sum(dims)),
+            document["output"],
+            _promise(document["promise"]),
+            dims,
+            normalise=normalise,
+            recipes=recipes,
+            meta=meta,
+        )
+
+
+def _finish(z: Floats, output: Output) -> Floats:
+    """Make of the last layer what the head promises, shape (n, n_out)."""
+    if output == "tanh":
+        return sigmoid(2.0 * z)  # (tanh(z) + 1) / 2, without its cancellation near 0
+    if output == "softmax":
+        shares = np.exp(z - z.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        return np.asarray(shares)
+    return z
+
+
+def _check_output(width: int, output: str, promise: Promise) -> None:
+    """Raise `ValueError` if the last layer cannot give what is promised."""
+    if output not in get_args(Output):
+        raise ValueError(f"the output {output!r} is unknown")
+    match promise.kind:
+        case "classes":
+            wanted = len(promise.names)
+            chosen = promise.chosen
+            if wanted < 2 or len(set(promise.names)) < wanted:
+                raise ValueError("classes need names, each of its own")
+            if not chosen or not all(0 <= at < wanted for at in chosen):
+                raise ValueError("the chosen classes are not among the classes")
+        case "distribution":
+            wanted = len(promise.values)
+        case "rating" | "probability":
+            wanted = 1
+        case _:
+            raise ValueError(f"a head cannot promise {promise.kind!r}")
+    if width != wanted:
+        raise ValueError(f"the last layer gives {width} columns, the promise needs {wanted}")
+    if (promise.kind in ("classes", "distribution")) != (output == "softmax"):
+        raise ValueError(f"the output {output!r} gives no {promise.kind}")
+    if not promise.low < promise.high:
+        raise ValueError("the scale is empty")
+
+
+def _promise(data: Any) -> Promise:
+    """Read a promise; `ValueError` or `TypeError` if it is none."""
+    if not isinstance(data, dict):
+        raise TypeError("the promise is no object")
+    numbers = [data["low"], data["high"], *data["values"], *data["chosen"]]
+    names = list(data["names"])
+    if not all(isinstance(x, int | float) and not isinstance(x, bool) for x in numbers):
+        raise ValueError("the promise holds something that is no number")
+    if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME for name in names):
+        raise ValueError("the promise holds a class without a name")
+    if not isinstance(data["bounded"], bool):
+        raise TypeError("the promise does not say whether its scale has ends")
+    return Promise(
+        kind=data["kind"],
+        low=float(data["low"]),
+        high=float(data["high"]),
+        bounded=data["bounded"],
+        names=tuple(names),
+        chosen=tuple(int(at) for at in data["chosen"]),
+        values=tuple(float(value) for value in data["values"]),
+    )
