@@ -132,5 +132,5 @@ def _scalings() -> dict[str, Scaling]:
     for name, pair in json.loads(text)["blocks"].items():
         centre = np.array(pair["centre"], dtype=np.float32)[:, None]
         scale = np.array(pair["scale"], dtype=np.float32)[:, None]
-        out[name] = Scaling(centre, 1 / scale)
+        out[name] = Scaling(centre, np.float32(1) / scale)
     return out

@@ -109,7 +109,7 @@ def _smooth(plane: Plane) -> Plane:
 def _cells(plane: Plane) -> Plane:
     """Average a plane of any size over 4 x 4 cells of equal area."""
     height, width = plane.shape
-    means: Plane = _area(height) @ plane @ _area(width).T
+    means: Plane = (_area(height) @ plane @ _area(width).T).astype(np.float32, copy=False)
     return means
 
 

@@ -81,7 +81,8 @@ def _morlet(
         wave += _gauss(wy + y, wx + x, xi, sigma, slant, angle)
         blob += _gauss(wy + y, wx + x, 0.0, sigma, slant, angle)
     at_zero = _gauss(ys, xs, xi, sigma, slant, angle).sum()
-    return wave - at_zero / _gauss(ys, xs, 0.0, sigma, slant, angle).sum() * blob
+    wave -= at_zero / _gauss(ys, xs, 0.0, sigma, slant, angle).sum() * blob
+    return wave
 
 
 def _gauss(
