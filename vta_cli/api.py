@@ -16,15 +16,18 @@ from numpy.typing import NDArray
 from vta_cli.backbones.protocol import Backbone
 from vta_cli.backbones.registry import load, resolve
 from vta_cli.errors import UsageError
-from vta_cli.heads.taste import Taste
+from vta_cli.heads.saved import Head, load_head
+from vta_cli.images.colour import to_srgb
 from vta_cli.images.decode import decode
 from vta_cli.images.keys import read_bytes
 from vta_cli.images.views import apply
-from vta_cli.pipelines.score import find_head
-from vta_cli.records import Pixels, Recipe
+from vta_cli.pipelines.score import find_head, stands_in
+from vta_cli.records import Pixels, Promise, Recipe, Vectors
 from vta_cli.store.store import Store
 
 BATCH = 32
+ORIENTATION = 0x0112
+"""EXIF 2.32, tag 274."""
 
 
 class LoadedTaste:
@@ -33,7 +36,7 @@ class LoadedTaste:
     For many images use the commands, which keep vectors; this is for a handful at a time.
     """
 
-    def __init__(self, taste: Taste, *, weights: str | None = None, device: str = "auto") -> None:
+    def __init__(self, taste: Head, *, weights: str | None = None, device: str = "auto") -> None:
         self.taste = taste
         self._backbones: list[Backbone] = []
         for data in taste.recipes:
@@ -41,7 +44,7 @@ class LoadedTaste:
             backbone = load(
                 resolve(recipe.backbone), weights=weights, device=device, precision=recipe.precision
             )
-            if backbone.recipe.digest != recipe.digest:
+            if not stands_in(recipe, backbone.recipe):
                 raise UsageError(
                     "other-recipe",
                     f"the head was trained with another {recipe.backbone} "
@@ -49,6 +52,11 @@ class LoadedTaste:
                     hint="give the weights it was trained with",
                 )
             self._backbones.append(backbone)
+
+    @property
+    def promise(self) -> Promise:
+        """What the score means: a probability, a rating, classes, or a distribution."""
+        return self.taste.promise
 
     def score(self, images: Sequence[Any]) -> NDArray[np.float64]:
         """Score images.
@@ -60,22 +68,32 @@ class LoadedTaste:
         Returns
         -------
         ndarray of shape (n,), float64
-            Calibrated probabilities of being liked.
+            What `promise` says: for a head that vta has trained, the calibrated probability of
+            being liked.
 
         Raises
         ------
         UnreadableImageError
             If a file is no readable image.
         """
-        scores = np.empty(len(images))
-        for start in range(0, len(images), BATCH):
+        return self.columns(images)["score"]
+
+    def columns(self, images: Sequence[Any]) -> dict[str, NDArray[np.float64]]:
+        """Score images and return all that the head says of them.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n,), float64
+            ``score``, then ``score.CLASS`` for each class or ``score.sd`` of a distribution, as
+            `vta score` writes them.
+        """
+        found: dict[str, list[NDArray[np.float64]]] = {}
+        for start in range(0, max(len(images), 1), BATCH):
             pixels = [_pixels(image) for image in images[start : start + BATCH]]
-            blocks = [
-                backbone.embed([apply(p, backbone.recipe.preprocess) for p in pixels])
-                for backbone in self._backbones
-            ]
-            scores[start : start + len(pixels)] = self.taste.score(blocks)
-        return scores
+            score, beside = self.taste.answer([_embed(one, pixels) for one in self._backbones])
+            for name, values in {"": score, **beside}.items():
+                found.setdefault(f"score.{name}" if name else "score", []).append(values)
+        return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def load_taste(
@@ -94,7 +112,14 @@ def load_taste(
     if path.is_dir():
         with Store.open(path, read_only=True) as store:
             path = find_head(store, name)
-    return LoadedTaste(Taste.load(path), weights=weights, device=device)
+    return LoadedTaste(load_head(path), weights=weights, device=device)
+
+
+def _embed(backbone: Backbone, pixels: Sequence[Pixels]) -> Vectors:
+    """Return the vectors of pictures, shape (n, dim); none of no pictures."""
+    if not pixels:
+        return np.empty((0, backbone.recipe.dim), np.float32)
+    return backbone.embed([apply(one, backbone.recipe.preprocess) for one in pixels])
 
 
 def _pixels(image: Any) -> Pixels:
@@ -108,5 +133,6 @@ def _pixels(image: Any) -> Pixels:
             )
         return image
     if hasattr(image, "convert"):
-        return np.asarray(image.convert("RGB"))
+        image.load()
+        return to_srgb(image, image.getexif().get(ORIENTATION, 1))
     return decode(read_bytes(str(image))).pixels

@@ -1,39 +1,60 @@
-"""`vta heads`: list and show the saved heads of a store."""
+"""`vta heads`: list, show, import and export the saved heads of a store."""
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vta_cli.commands.common import StoreOption, open_store, show_table
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, help="The saved heads of a store.")
+if TYPE_CHECKING:
+    from vta_cli.heads.saved import Head
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="The saved heads of a store: list, show, import published ones, export.",
+)
 
 
 @app.command("list")
 def list_heads(store: StoreOption = None) -> None:
     """List the saved heads, newest first."""
     from vta_cli.errors import HeadError
-    from vta_cli.heads.taste import Taste
+    from vta_cli.heads.saved import load_head
     from vta_cli.pipelines.score import heads_of
 
     with open_store(store, read_only=True) as opened:
         rows = []
         for path in heads_of(opened):
             try:
-                meta = Taste.load(path).meta
+                rows.append([path.stem, *_row(load_head(path))])
             except HeadError as error:
-                rows.append([path.stem, "unreadable", "", "", error.message])
-                continue
-            counts = f"{meta.get('n_positive', '?')} + {meta.get('n_negative', '?')}"
-            auc = meta.get("auc")
-            figure = f"{auc:.3f}" if isinstance(auc, float) else ""
-            backbones = ", ".join(str(name) for name in meta.get("backbones", []))
-            rows.append([path.stem, str(meta.get("created", ""))[:19], counts, figure, backbones])
+                rows.append([path.stem, "unreadable", "", "", "", error.message])
         if not rows:
             typer.echo("no head yet: vta train --pos LIKED --neg DISLIKED", err=True)
             return
-        show_table(["head", "trained", "labels", "AUC", "backbones"], rows, "lllrl")
+        header = ["head", "made", "labels", "AUC", "gives", "backbones"]
+        show_table(header, rows, "lllrll")
+
+
+def _row(head: "Head") -> list[str]:
+    meta = head.meta
+    published = meta.get("published")
+    if isinstance(published, dict):
+        counts = str(published.get("kind", "imported"))
+    else:
+        counts = f"{meta.get('n_positive', '?')} + {meta.get('n_negative', '?')}"
+    auc = meta.get("auc")
+    backbones = ", ".join(str(recipe.get("backbone")) for recipe in head.recipes)
+    return [
+        str(meta.get("created", ""))[:19],
+        counts,
+        f"{auc:.3f}" if isinstance(auc, float) else "",
+        head.promise.kind,
+        backbones,
+    ]
 
 
 @app.command()
@@ -42,12 +63,118 @@ def show(
     store: StoreOption = None,
 ) -> None:
     """Show all that a head says of itself, as JSON."""
-    from vta_cli.heads.taste import Taste
+    from dataclasses import asdict
+
+    from vta_cli.heads.saved import load_head
     from vta_cli.pipelines.score import find_head
 
     with open_store(store, read_only=True) as opened:
         path = find_head(opened, name)
-        taste = Taste.load(path)
-        known = {"file": str(path), **taste.meta, "dims": list(taste.dims)}
-        known["recipes"] = list(taste.recipes)
+        head = load_head(path)
+        known = {"file": str(path), **head.meta, "dims": list(head.dims)}
+        known["recipes"] = list(head.recipes)
+        known["normalise"] = head.normalise
+        known["gives"] = asdict(head.promise)
         typer.echo(json.dumps(known, indent=2, sort_keys=True))
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[
+        Path,
+        typer.Argument(help="A published head, or a folder that `vta heads export` has made."),
+    ],
+    store: StoreOption = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="laion-v1, laion-v2, ap-v2.5 or city. Default: told by the tensors."),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            "-b",
+            help="The backbone that the head is for, where the file leaves it open.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Save it under this name. Default: the file's.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Names of the classes, in the head's order: A,B,...")
+    ] = None,
+    score_class: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Class whose probability is the score; of several the largest. Default: the first."
+        ),
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Tie the head to this space of the store, by folder name.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a head of the same name.")
+    ] = False,
+) -> None:
+    """Import a head that others have published; nothing in the file is ever run.
+
+    Says which backbone, resolution and normalisation the head wants, and asks where the file leaves
+    a doubt. See docs/published-heads.md.
+
+    \b
+      vta heads import sac+logos+ava1-l14-linearMSE.pth --name laion
+      vta heads import sa_0_4_vit_b_32_linear.pth --backbone CLIP_ViTB_32
+      vta heads import CCAnime-Compression-v1.5.safetensors -b CLIP_ViTL_14@336 --score-class Pass
+    """  # noqa: D301 - the \b keeps the parser from re-flowing the example
+    from vta_cli.console.errors import printable
+    from vta_cli.pipelines.exchange import Wish, describe, head_file, import_head
+
+    head_file(file)  # a wrong path makes no store
+    wish = Wish(
+        kind=kind,
+        backbone=backbone,
+        name=name,
+        labels=[part.strip() for part in labels.split(",")] if labels else (),
+        score_classes=score_class or (),
+        space=space,
+        replace=replace,
+    )
+    with open_store(store, create=True) as opened:
+        done = import_head(opened, file, wish)
+    published = done.head.meta.get("published")
+    if isinstance(published, dict):
+        typer.echo(printable(f"{published.get('title')} of {published.get('source')}"), err=True)
+        typer.echo(printable(f"licence {published.get('licence')}"), err=True)
+    for line in describe(done.head):
+        typer.echo(printable(line), err=True)
+    for note in done.notes:
+        typer.echo(printable(f"note: {note}"), err=True)
+    wanted = " ".join(f"--backbone {recipe['backbone']}" for recipe in done.head.recipes)
+    typer.echo(printable(f"next: vta embed SOURCE {wanted}"), err=True)
+    typer.echo(printable(str(done.path)))
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="Name or file of the head.")],
+    out: Annotated[Path, typer.Argument(help="The folder to make.")],
+    store: StoreOption = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(help="What the card says of the licence. Default: a gap for you to fill."),
+    ] = None,
+) -> None:
+    """Write a head as a folder fit for publishing: the head, a card, plain JSON.
+
+    Which images were liked is left out: the head keeps no list of its labels there.
+
+    \b
+      vta heads export taste taste-v1/
+      vta heads import taste-v1/ --store elsewhere/.vta
+    """  # noqa: D301 - the \b keeps the parser from re-flowing the example
+    from vta_cli.console.errors import printable
+    from vta_cli.pipelines.exchange import export_head
+
+    with open_store(store, read_only=True) as opened:
+        made = export_head(opened, name, out, licence)
+    typer.echo(printable(f"{made}: head.safetensors, head.json, README.md"))

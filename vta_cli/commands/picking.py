@@ -27,7 +27,7 @@ class Picking:
     """Scored blocks of one command, with the counts once they are consumed.
 
     `folders` are the source folders, which an output must not lie in; `low` and `high` the range of
-    the scores.
+    the scores, which is `bounded` if none can lie outside.
     """
 
     specs: list[str]
@@ -39,11 +39,13 @@ class Picking:
     report: ScoreReport = field(default_factory=ScoreReport)
     low: float = 0.0
     high: float = 1.0
+    bounded: bool = True
 
     def __post_init__(self) -> None:
         links = cast("Symlinks", choice(self.symlinks, SYMLINKS, "--symlinks"))
         self._source = Source(self.specs, links, self.hidden, sys.stdin.buffer)
         self._files = [spec for spec in self.specs if is_scores_file(spec)]
+        self.bounded = not self._files  # a file's scores may be ratings of any range
         if self._files and len(self._files) != len(self.specs):
             raise UsageError(
                 "mixed-sources",
@@ -57,11 +59,6 @@ class Picking:
     def folders(self) -> list[Path]:
         """The source's folders."""
         return self._source.folders()
-
-    @property
-    def from_file(self) -> bool:
-        """Whether scores come from a file rather than from a head."""
-        return bool(self._files)
 
     def blocks(self, rule: Rule) -> Iterator[tuple[list[ImageRef], NDArray[np.float64]]]:
         """Yield refs and scores block by block.
@@ -81,7 +78,10 @@ class Picking:
         if self.store is None:
             raise UsageError("no-store", "there is no store", hint="run `vta embed FOLDER` first")
         model = load_model(self.store, self.model)
-        check_range(rule, self.low, self.high, what=model.name)
+        promise = model.taste.promise
+        self.low, self.high, self.bounded = promise.low, promise.high, promise.bounded
+        if self.bounded:
+            check_range(rule, self.low, self.high, what=model.name)
         if self.model is None:
             self.watch.note(f"scoring with {model.name}, the newest head of the store")
         column = columns_of([model])[0]

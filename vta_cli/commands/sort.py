@@ -106,7 +106,7 @@ def sort(
         ranked = rank(pick(picking.blocks(rule), rule))
         if wish is not None:
             low, high = picking.low, picking.high
-            if picking.from_file and ranked:  # a file's scores may be ratings of any range
+            if ranked and not picking.bounded:
                 low, high = min(low, ranked[-1].score), max(high, ranked[0].score)
             items = ranked_items(ranked) if by == "rank" else bracket_items(ranked, low, high)
             arrange(items, wish, opened.journal_dir, picking.folders, sys.argv[1:], watch)

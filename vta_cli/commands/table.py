@@ -12,7 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("vta_cli.commands.explain", "Say why an image got its score."),
     "undo": ("vta_cli.commands.undo", "Take back what filter, sort or dedupe did to files."),
     "backbones": ("vta_cli.commands.backbones", "List what can turn pixels into vectors."),
-    "heads": ("vta_cli.commands.heads", "List and show the saved heads of a store."),
+    "heads": ("vta_cli.commands.heads", "List, show, import and export saved heads."),
     "store": ("vta_cli.commands.store", "Look after the store: info, check, compact, gc."),
     "config": ("vta_cli.commands.config", "Show the settings in force and where they come from."),
     "demo": ("vta_cli.commands.demo", "Run the whole job on made pictures, or on your own."),

@@ -86,7 +86,7 @@ def read_city(tensors: Tensors, settings: dict[str, Any]) -> Published:
         promise=Promise("classes", names=names, chosen=(0,)) if classes else Promise("rating"),
         dim=dim,
         normalise=False,
-        choices=_choices(dim),
+        choices=_choices(dim, classes=classes),
         licence="Apache-2.0",
         source="github.com/city96/CityClassifiers",
         notes=(_TILES,) if classes else ("0 to 1 is the range of the scores it was trained on",),
@@ -100,12 +100,13 @@ _TILES = (
 )
 
 
-def _choices(dim: int) -> tuple[Choice, ...]:
+def _choices(dim: int, *, classes: bool) -> tuple[Choice, ...]:
     if dim == 1024:
         return (Choice(METACLIP, "1024 columns"),)
+    today, then = (", 672-pixel tiles", ", 512-pixel tiles") if classes else ("", "")
     return (
-        Choice(VIT_L_14_336, "what the authors' code applies today, with 672-pixel tiles"),
-        Choice(VIT_L_14, "what the authors' model card says, with 512-pixel tiles"),
+        Choice(VIT_L_14_336, f"336 px{today}: what the authors' code applies today"),
+        Choice(VIT_L_14, f"224 px{then}: what their model card says, and their code until 2023-12"),
     )
 
 

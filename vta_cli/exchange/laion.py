@@ -49,7 +49,8 @@ def read_v1(tensors: Tensors) -> Published:
     if width == 768:
         choices: tuple[Choice, ...] = (Choice(VIT_L_14, "768 columns"),)
     elif width == 512:
-        choices = (_v1_choice(VIT_B_32, "b_32", known), _v1_choice(VIT_B_16, "b_16", known))
+        both = (_v1_choice(VIT_B_32, "b_32", known), _v1_choice(VIT_B_16, "b_16", known))
+        choices = both[::-1] if known.endswith("b_16") else both
     else:
         raise UsageError(
             "unknown-head-file",

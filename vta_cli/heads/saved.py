@@ -6,10 +6,11 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from vta_cli.heads.blocks import Floats
 from vta_cli.heads.layered import TYPE, LayeredHead
-from vta_cli.heads.persist import read, unreadable
+from vta_cli.heads.persist import FIELD, read, unreadable
 from vta_cli.heads.taste import Taste
 from vta_cli.records import Promise
 
@@ -58,3 +59,12 @@ def load_head(path: Path) -> Head:
     if kind is not None:
         raise unreadable(path, f"its type {kind!r} is unknown")
     return Taste.restore(path, document, arrays)
+
+
+def is_own(path: Path) -> bool:
+    """Tell a head that vta has saved from any other file."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return FIELD in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False

@@ -27,7 +27,10 @@ class Near:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why an image got its score: the members' opinions and the nearest labelled images."""
+    """Why an image got its score: the members' opinions and the nearest labelled images.
+
+    `members` holds classes, or the shares of bins, where the head gives these.
+    """
 
     score: float
     members: dict[str, float]
@@ -118,7 +121,9 @@ def explain(store: Store, image: str, model: Model, n_nearest: int) -> Explanati
             hint=f"run: vta embed {image}",
         )
     blocks = [space.read(row)[:, 0, :] for space in model.spaces]
-    members = {name: float(values[0]) for name, values in model.taste.members(blocks).items()}
+    score, beside = model.taste.answer(blocks)
+    found = beside | model.taste.members(blocks)
+    members = {name: float(values[0]) for name, values in found.items()}
     labels = model.taste.meta.get("labels", {})
     sides = []
     for side in ("positive", "negative"):
@@ -127,4 +132,4 @@ def explain(store: Store, image: str, model: Model, n_nearest: int) -> Explanati
         rest = [k for k in keys if k != key]
         paths = [tuple(known.get(k, [k.hex()])) for k in rest]
         sides.append(tuple(_nearest(model.spaces, key, rest, paths, n_nearest)) if rest else ())
-    return Explanation(float(model.taste.score(blocks)[0]), members, sides[0], sides[1])
+    return Explanation(float(score[0]), members, sides[0], sides[1])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.errors import HeadError, UsageError
-from vta_cli.heads.taste import Taste
+from vta_cli.heads.saved import Head, load_head
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.sources import Known, Source, known_refs
@@ -25,6 +25,8 @@ NOT_EMBEDDED = "not-embedded"
 BLOCK_ROWS = 1024
 """Rows scored together: they fit the cache for dims of hundreds to thousands."""
 SUFFIX = ".safetensors"
+ANY_WEIGHTS = "any"
+"""Weights digest of a recipe that names its backbone but not the file: heads of other tools do."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Model:
     """A loaded head together with the spaces of this store that it reads."""
 
     name: str
-    taste: Taste
+    taste: Head
     spaces: tuple[Space, ...]
     notes: tuple[str, ...] = ()
 
@@ -45,7 +47,9 @@ class ScoreBlock:
     ----------
     refs : list of ImageRef
     scores : dict of str to ndarray of shape (n,), float64
-        One column per model (and member); NaN where there is no score.
+        One column per model, followed by what its head says besides: ``score.CLASS`` for each
+        class, ``score.sd`` of a distribution, members or bins on request. NaN where there is no
+        score.
     reasons : list of str
         Empty where there is a score.
     """
@@ -82,7 +86,7 @@ def load_model(store: Store, name: str | None) -> Model:
         If the file is no head, or the store has no vectors of a backbone that it needs.
     """
     path = find_head(store, name)
-    taste = Taste.load(path)
+    taste = load_head(path)
     found = [_find_space(store, Recipe.from_json(recipe), path.stem) for recipe in taste.recipes]
     notes = tuple(note for _, note in found if note)
     return Model(path.stem, taste, tuple(space for space, _ in found), notes)
@@ -117,21 +121,65 @@ def find_head(store: Store, name: str | None) -> Path:
 
 def _find_space(store: Store, recipe: Recipe, head: str) -> tuple[Space, str]:
     """Return the space of a recipe, or one that differs in arithmetic precision alone."""
+    if recipe.weights == ANY_WEIGHTS:
+        return _any_space(store, recipe, head)
     exact = store.find_space(recipe.digest)
     if exact is not None and exact.n_rows:
         return exact, ""
     for space in store.spaces():
-        if space.n_rows and space.recipe.kin() == recipe.kin():
+        if space.n_rows and stands_in(recipe, space.recipe):
             note = (
                 f"{head} was trained on {recipe.precision} vectors of {recipe.backbone}; "
                 f"using the store's {space.recipe.precision} ones"
             )
             return space, note
+    what = f"{recipe.backbone} (weights {recipe.weights[:12]})"
+    raise _missing_space(store, recipe, head, what)
+
+
+def stands_in(wanted: Recipe, have: Recipe) -> bool:
+    """Tell whether vectors of one recipe may be given to a head that wants another.
+
+    Arithmetic precision may differ. A head without a weights digest takes any weights of its
+    backbone, if what the network is shown and how wide its vectors are agree.
+    """
+    if wanted.weights != ANY_WEIGHTS:
+        return have.kin() == wanted.kin()
+    return (wanted.backbone, wanted.dim, wanted.preprocess, wanted.view, wanted.n_views) == (
+        have.backbone,
+        have.dim,
+        have.preprocess,
+        have.view,
+        have.n_views,
+    )
+
+
+def _any_space(store: Store, recipe: Recipe, head: str) -> tuple[Space, str]:
+    """Return the only space of a backbone, whatever its weights; refuse to choose among several."""
+    filled = [space for space in store.spaces() if space.n_rows]
+    found = [space for space in filled if stands_in(recipe, space.recipe)]
+    if len({space.recipe.kin() for space in found}) > 1:
+        names = ", ".join(space.name for space in found)
+        raise HeadError(
+            "ambiguous-space",
+            f"{head} reads vectors of {recipe.backbone}, and the store {store.path} has them "
+            f"of several weights: {names}",
+            hint="import the head again with --space NAME, which ties it to one of them",
+        )
+    if found:
+        # of one network's spaces the exact arithmetic is the published one's
+        exact = [space for space in found if space.recipe.precision == recipe.precision]
+        return (exact or found)[0], ""
+    shape = recipe.preprocess
+    what = f"{recipe.backbone} at {shape.crop_px or shape.resize_px} px"
+    raise _missing_space(store, recipe, head, what)
+
+
+def _missing_space(store: Store, recipe: Recipe, head: str, what: str) -> HeadError:
     have = ", ".join(space.recipe.backbone for space in store.spaces()) or "nothing"
-    raise HeadError(
+    return HeadError(
         "missing-space",
-        f"{head} needs vectors of {recipe.backbone} (weights {recipe.weights[:12]}), "
-        f"which the store {store.path} lacks; it has {have}",
+        f"{head} needs vectors of {what}, which the store {store.path} lacks; it has {have}",
         hint=f"run: vta embed SOURCE --backbone {recipe.backbone}",
     )
 
@@ -195,7 +243,8 @@ def _score_block(
         blocks = [
             space.take(row[present])[:, 0, :] for space, row in zip(model.spaces, rows, strict=True)
         ]
-        results = {column: model.taste.score(blocks)}
+        found, beside = model.taste.answer(blocks)
+        results = {column: found} | {f"{column}.{k}": v for k, v in beside.items()}
         if members:
             results |= {f"{column}.{k}": v for k, v in model.taste.members(blocks).items()}
         for name, values in results.items():
