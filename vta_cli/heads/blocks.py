@@ -76,7 +76,7 @@ class Rows:
     @cached_property
     def bounded_squares(self) -> Floats:
         """Squared length of each bounded row, shape (n, 1)."""
-        return np.sum(self.bounded * self.bounded, axis=1, keepdims=True)
+        return np.asarray(np.sum(self.bounded * self.bounded, axis=1, keepdims=True))
 
 
 def fit_columns(unit: NDArray[np.float32], dims: Sequence[int]) -> Columns:

@@ -20,6 +20,7 @@ LEARNING_RATE = 0.05
 N_LEAVES = 4
 COLUMN_SHARE = 0.05
 ROW_SHARE = 0.7
+MAX_BINS = 31
 LEAF_SHARE = 0.1
 """Rows of a leaf as a share of all, between 2 and 50 rows."""
 
@@ -79,6 +80,7 @@ def _params(design: Design, seed: int) -> dict[str, Any]:
         "bagging_freq": 1,
         "feature_pre_filter": False,
         "min_data_in_bin": 1 if design.n < 200 else 3,
+        "max_bin": MAX_BINS,
         "use_missing": False,
         "enable_bundle": False,
         "seed": seed,

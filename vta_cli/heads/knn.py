@@ -19,10 +19,10 @@ from vta_cli.heads.protocol import Fitted
 
 MAX_AXES = 64
 MAX_TEMPLATES = 500
-NEIGHBOURS = (9, 31, 10**9)
-"""Candidates for k; the last means all templates."""
-WIDTHS = (2.0, 6.0)
-"""Candidates for gamma times the median squared distance between templates."""
+CANDIDATES = ((10**9, 3.0), (10**9, 6.0), (10**9, 12.0), (31, 12.0))
+"""Pairs of k (at most all templates) and of gamma times the mean squared distance between
+templates. Below some hundred labels all templates at the first two widths are best: the nearest 9
+with equal votes, as in the original, lose .02 of AUC."""
 PRIOR = 0.5
 """Votes a side that every row starts from (Jeffreys), in units of a template at no distance."""
 
@@ -46,14 +46,13 @@ class Nearest:
         are made anew in each fold.
         """
         axes, centre, projected = _principal(design)
-        candidates = [(k, w) for k in NEIGHBOURS for w in WIDTHS]
-        decisions = np.empty((len(folds), len(candidates), len(targets)))
+        decisions = np.empty((len(folds), len(CANDIDATES), len(targets)))
         for repeat, fold_of in enumerate(folds):
             for fold in np.unique(fold_of):
                 rows, held = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
                 made = _templates(projected[rows], targets[rows], weights[rows], seed)
                 far = squared_distances(projected[held], made[0])
-                for at, candidate in enumerate(candidates):
+                for at, candidate in enumerate(CANDIDATES):
                     settings = _settings(candidate, made[0])
                     votes = vote(far.copy(), made[1], made[2], settings)
                     decisions[repeat, at, held] = votes
@@ -67,7 +66,7 @@ class Nearest:
                 others = total - losses[repeat][:, held_rows].sum(axis=1)
                 raw_oof[repeat, held_rows] = decisions[repeat, np.argmin(others), held_rows]
         templates, positive, mass = _templates(projected, targets, weights, seed)
-        settings = _settings(candidates[best], templates)
+        settings = _settings(CANDIDATES[best], templates)
         part = NearestPart(axes, centre, templates.astype(np.float32), positive, mass, settings)
         detail = f"{len(templates)} templates in {axes.shape[1]} columns, k {int(settings[0])}"
         return Fitted(part, raw_oof, detail)

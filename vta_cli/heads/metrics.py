@@ -1,6 +1,7 @@
 """Figures of merit of probabilities, and their bootstrap intervals; numpy alone, vectorised."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,18 @@ MAX_CELLS = 8_000_000
 """Largest number of resampled rows: many labels need fewer resamples."""
 
 
-def auc(scores: Floats, targets: Targets, counts: Floats | None = None) -> Floats:
+def auc(
+    scores: Floats,
+    targets: Targets,
+    counts: Floats | None = None,
+    *,
+    strata: NDArray[np.int64] | None = None,
+) -> Floats:
     """Return the area under the ROC curve: P(positive scores higher) + P(tie) / 2.
+
+    With `strata`, only pairs within a stratum are compared. Out-of-fold scores are judged within
+    their folds: each fold has its own fit, whose level leans away from the labels held out, so that
+    pairs across folds make small sets look worse than they are.
 
     Parameters
     ----------
@@ -25,13 +36,28 @@ def auc(scores: Floats, targets: Targets, counts: Floats | None = None) -> Float
         1 positive, 0 negative.
     counts : ndarray of shape (b, n), float64, optional
         Multiplicity of each row in each of `b` resamples; all ones by default.
+    strata : ndarray of shape (n,), int64, optional
+        Stratum of each row.
 
     Returns
     -------
     ndarray of shape (b,), float64
-        NaN where a side is empty.
+        NaN where there is no pair.
     """
     counts = np.ones((1, len(scores))) if counts is None else counts
+    won, total = np.zeros(len(counts)), np.zeros(len(counts))
+    strata = np.zeros(len(scores), dtype=np.int64) if strata is None else strata
+    for stratum in np.unique(strata):
+        rows = np.flatnonzero(strata == stratum)
+        part = _pairs(scores[rows], targets[rows], counts[:, rows])
+        won += part[0]
+        total += part[1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(won / total)
+
+
+def _pairs(scores: Floats, targets: Targets, counts: Floats) -> tuple[Floats, Floats]:
+    """Return how many pairs are in order (ties half) and how many there are, shape (b,) each."""
     order = np.argsort(scores, kind="stable")
     starts = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)  # a run of ties each
     positive = (targets[order] == 1).astype(np.float64)
@@ -39,9 +65,7 @@ def auc(scores: Floats, targets: Targets, counts: Floats | None = None) -> Float
     up = np.add.reduceat(sorted_counts * positive, starts, axis=1)
     down = np.add.reduceat(sorted_counts * (1.0 - positive), starts, axis=1)
     below = np.cumsum(down, axis=1) - down
-    total = up.sum(axis=1) * down.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.sum(up * (below + 0.5 * down), axis=1) / total)
+    return np.sum(up * (below + 0.5 * down), axis=1), up.sum(axis=1) * down.sum(axis=1)
 
 
 def average_precision(scores: Floats, targets: Targets) -> float:
@@ -108,10 +132,11 @@ def resamples(groups: NDArray[np.int64], seed: int) -> Floats:
 
 
 def interval(
-    figure: Callable[[Floats, Targets, Floats | None], Floats],
+    figure: Callable[..., Floats],
     scores: Floats,
     targets: Targets,
     counts: Floats,
+    folds: NDArray[np.int64] | None = None,
 ) -> Interval:
     """Return a figure, averaged over repeats, with its 95 % percentile bootstrap interval.
 
@@ -124,11 +149,17 @@ def interval(
     targets : ndarray of shape (n,), int8
     counts : ndarray of shape (b, n), float64
         From `resamples`.
+    folds : ndarray of shape (n_repeats, n), int64, optional
+        Strata of each repeat, for `auc`.
     """
     if len(scores) == 0:
         return Interval(float("nan"), float("nan"), float("nan"))
-    value = float(np.mean([figure(row, targets, None)[0] for row in scores]))
-    drawn = np.mean([figure(row, targets, counts) for row in scores], axis=0)
+    more: list[dict[str, Any]] = [{} for _ in scores]
+    if folds is not None:
+        more = [{"strata": fold_of} for fold_of in folds]
+    pairs = list(zip(scores, more, strict=True))
+    value = float(np.mean([figure(row, targets, None, **kw)[0] for row, kw in pairs]))
+    drawn = np.mean([figure(row, targets, counts, **kw) for row, kw in pairs], axis=0)
     drawn = drawn[np.isfinite(drawn)]
     if not len(drawn):
         return Interval(value, float("nan"), float("nan"))

@@ -28,7 +28,7 @@ HEADS = {
 STAND_IN = "centroid"
 """The head that takes over where the wanted one has too few labels."""
 
-FEWEST_LABELS = {"centroid": 1, "logistic": 4, "kernel": 4, "knn": 4, "boosting": 8}
+FEWEST_LABELS = {"centroid": 1, "logistic": 4, "kernel": 4, "knn": 4, "boosting": 20}
 """Independent labels a side from which a member makes sense."""
 
 PARTS = {

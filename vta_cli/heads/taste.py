@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.heads.blocks import Columns, Floats, check_blocks, pieces
-from vta_cli.heads.calibration import CALIBRATORS, Calibrator, calibrator, log_odds
+from vta_cli.heads.blocks import PIECE_ROWS, Columns, Floats, check_blocks, pieces
+from vta_cli.heads.calibration import CALIBRATORS, Calibrator, calibrator
 from vta_cli.heads.parts import take
 from vta_cli.heads.persist import read, unreadable, write
 from vta_cli.heads.protocol import Part
@@ -33,20 +33,23 @@ class Member:
     calibrator : Calibrator
         Raw scores to probabilities.
     share : float
-        Weight of its log-odds in the head, 0 to 1; all shares sum to 1.
+        Its share in the head, 0 to 1; all shares sum to 1.
+    weight : float
+        What its raw score is multiplied by: the share over the spread of its raw scores.
     """
 
     name: str
     part: Part
     calibrator: Calibrator
     share: float
+    weight: float
 
 
 class Taste:
     """A head that gives calibrated probabilities.
 
-    The probability of a row is the head's calibrator applied to the average of its members'
-    log-odds, weighted with their shares. It depends on that row alone, to the last bit.
+    The probability of a row is the head's calibrator applied to the weighted sum of its members'
+    raw scores. It depends on that row alone, to the last bit.
 
     Attributes
     ----------
@@ -115,11 +118,11 @@ class Taste:
             ``wrong-vectors`` if the blocks do not have the head's widths.
         """
         scores = np.empty(check_blocks(blocks, self.dims))
-        for where, members in self._member_odds(blocks):
-            mixed = np.zeros(len(next(iter(members.values()))))
-            for member in self._members:
-                mixed += member.share * members[member.name]
-            scores[where] = self._final.probability(mixed)[: where.stop - where.start]
+        for where, raws in self._raws(blocks):
+            total = np.zeros(PIECE_ROWS)
+            for member, raw in zip(self._members, raws, strict=True):
+                total += member.weight * raw
+            scores[where] = self._final.probability(total)[: where.stop - where.start]
         return scores
 
     @property
@@ -135,25 +138,21 @@ class Taste:
         """Return the calibrated probability of each row by each member, by name."""
         n = check_blocks(blocks, self.dims)
         scores = {member.name: np.empty(n) for member in self._members}
-        for where, members in self._member_odds(blocks):
-            for name, odds in members.items():
-                probability = 1.0 / (1.0 + np.exp(-odds))
-                scores[name][where] = probability[: where.stop - where.start]
+        for where, raws in self._raws(blocks):
+            for member, raw in zip(self._members, raws, strict=True):
+                probability = member.calibrator.probability(raw)
+                scores[member.name][where] = probability[: where.stop - where.start]
         return scores
 
-    def _member_odds(
-        self, blocks: Sequence[NDArray[np.floating]]
-    ) -> Iterator[tuple[slice, dict[str, Floats]]]:
-        """Yield the log-odds of each member for pieces of one fixed number of rows."""
+    def _raws(self, blocks: Sequence[NDArray[np.floating]]) -> Iterator[tuple[slice, list[Floats]]]:
+        """Yield the raw scores of each member for pieces of one fixed number of rows."""
         with np.errstate(invalid="ignore", over="ignore"):
             for where, rows in pieces(blocks, self._columns, normalise=self.normalise):
                 unknown = ~np.isfinite(rows.unit).all(axis=1)
-                found = {}
-                for member in self._members:
-                    odds = log_odds(member.calibrator.probability(member.part.raw(rows)))
-                    odds[unknown] = np.nan
-                    found[member.name] = odds
-                yield where, found
+                raws = [member.part.raw(rows) for member in self._members]
+                for raw in raws:
+                    raw[unknown] = np.nan
+                yield where, raws
 
     def save(self, path: Path) -> None:
         """Write the head to one file, atomically; the same head gives the same bytes.
@@ -168,6 +167,7 @@ class Taste:
             "columns.factor": self._columns.factor,
             "columns.size": self._columns.size,
             "shares": np.array([member.share for member in self._members]),
+            "weights": np.array([member.weight for member in self._members]),
         }
         listed = []
         for at, member in enumerate(self._members):
@@ -219,13 +219,18 @@ class Taste:
         shares = take(arrays, "shares", (len(listed),), np.float64)
         if np.any(shares < 0) or abs(float(shares.sum()) - 1.0) > 1e-6:
             raise ValueError("the members' shares do not sum to 1")
+        weights = take(arrays, "weights", (len(listed),), np.float64)
+        if np.any(weights < 0):
+            raise ValueError("a member's weight is negative")
         members = []
         for at, item in enumerate(listed):
             part: Part = resolve(PARTS[_word(item, "kind")]).restore(
                 _under(arrays, f"member.{at}."), dim
             )
             own = calibrator(_word(item, "calibrator")).restore(_under(arrays, f"calibrator.{at}."))
-            members.append(Member(_word(item, "name"), part, own, float(shares[at])))
+            members.append(
+                Member(_word(item, "name"), part, own, float(shares[at]), float(weights[at]))
+            )
         if len({member.name for member in members}) < len(members):
             raise ValueError("two members share a name")
         columns = Columns(

@@ -172,7 +172,7 @@ def _task(
 
 def _repeats(n: int) -> int:
     """Repeats for `n` labels: the fewer, the more the deal of the folds matters."""
-    return 4 if n <= 60 else 2 if n <= 150 else 1
+    return 2 if n <= 150 else 1
 
 
 def _member_names(head: str, task: Task) -> tuple[tuple[str, ...], list[str]]:
@@ -189,8 +189,10 @@ def _taste(
     design: Design, names: Sequence[str], fitted: Sequence[Fitted], blend: Blend, *, normalise: bool
 ) -> Taste:
     members = [
-        Member(name, item.part, own, float(share))
-        for name, item, own, share in zip(names, fitted, blend.own, blend.shares, strict=True)
+        Member(name, item.part, own, float(share), float(weight))
+        for name, item, own, share, weight in zip(
+            names, fitted, blend.own, blend.shares, blend.weights, strict=True
+        )
         if share > 0
     ]
     return Taste(members, blend.final, design.columns, design.dims, normalise=normalise)
