@@ -254,7 +254,13 @@ def now() -> str:
 
 
 def judge_event(
-    key: str, label: int | None, path: str, *, mode: str, rater: str = "", score: float | None = None
+    key: str,
+    label: int | None,
+    path: str,
+    *,
+    mode: str,
+    rater: str = "",
+    score: float | None = None,
 ) -> dict[str, Any]:
     """Make the event of a judgement; a `label` of None withdraws what held."""
     if label is None:

@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.errors import UsageError
+from vta_cli.labels.grouping import (
+    OnConflict,
+    by_content,
+    copies_note,
+    first_paths,
+    key_array,
+    largest_weights,
+    require_kind,
+    settle,
+)
 from vta_cli.labels.records import Label, LabelSet
-from vta_cli.records import KEY_BYTES, Keys
-
-SHOWN = 3
-"""Examples in a message; the rest is counted."""
+from vta_cli.records import Keys
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def merge(
     labels: LabelSet,
     keys: Mapping[str, bytes],
     *,
-    on_conflict: Literal["error", "drop"] = "error",
+    on_conflict: OnConflict = "error",
 ) -> Judged:
     """Merge the labels of equal contents.
 
@@ -90,46 +96,21 @@ def merge(
         ``label-conflict`` naming the first few pairs of places; ``one-class-empty`` if a side has
         no label (left) to learn from.
     """
-    by_key: dict[bytes, list[Label]] = {}
-    without: list[str] = []
-    for label in labels.labels:
-        key = keys.get(label.path)
-        if key is None:
-            without.append(label.path)
-        else:
-            by_key.setdefault(bytes(key), []).append(label)
-    notes: list[str] = []
-    if without:
-        notes.append(
-            f"{len(without):,} labelled files could not be read and are left out: {_some(without)}"
-        )
+    require_kind(labels, "binary")
+    by_key, notes = by_content(labels.labels, keys)
     conflicts = {
-        key: found for key, found in by_key.items() if len({label.value for label in found}) > 1
+        key: _conflict(found)
+        for key, found in by_key.items()
+        if len({label.value for label in found}) > 1
     }
-    if conflicts:
-        described = [_conflict(found) for found in conflicts.values()]
-        if on_conflict == "error":
-            raise UsageError(
-                "label-conflict",
-                f"{_count(len(conflicts), 'image')} labelled both ways: {_some(described, '; ')}",
-                hint="keep one of each pair, or leave such images out with --on-conflict drop",
-            )
-        notes.append(
-            f"{_count(len(conflicts), 'image')} labelled both ways and left out: "
-            f"{_some(described, '; ')}"
-        )
-    kept = {key: found for key, found in by_key.items() if key not in conflicts}
-    n_copies = sum(len({label.path for label in found}) - 1 for found in kept.values())
-    if n_copies == 1:
-        notes.append("1 labelled file is an exact copy of another and counts once with it")
-    elif n_copies:
-        notes.append(f"{n_copies:,} labelled files are exact copies and count once with the first")
+    kept, more = settle(by_key, conflicts, "labelled both ways", on_conflict)
+    notes += more + copies_note(kept)
     require_both([found[0] for found in kept.values()])
     return Judged(
-        keys=np.frombuffer(b"".join(kept), dtype=np.uint8).reshape(-1, KEY_BYTES).copy(),
+        keys=key_array(kept),
         targets=np.array([found[0].value > 0.5 for found in kept.values()], dtype=np.int8),
-        weights=np.array([max(label.weight for label in found) for found in kept.values()]),
-        paths=tuple(found[0].path for found in kept.values()),
+        weights=largest_weights(kept),
+        paths=first_paths(kept),
         notes=tuple(notes),
     )
 
@@ -141,13 +122,3 @@ def _conflict(found: Sequence[Label]) -> str:
     if positive.path == negative.path:
         return f"{positive.path} ({positive.source} and {negative.source})"
     return f"{positive.path} (positive) = {negative.path} (negative)"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"1 {noun} is" if n == 1 else f"{n:,} {noun}s are"
-
-
-def _some(texts: Sequence[str], separator: str = ", ") -> str:
-    shown = separator.join(texts[:SHOWN])
-    rest = len(texts) - SHOWN
-    return f"{shown}{separator}and {rest:,} more" if rest > 0 else shown

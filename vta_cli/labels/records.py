@@ -70,3 +70,8 @@ class LabelSet:
     problems: tuple[str, ...] = field(default=())
     names: tuple[str, ...] = ()
     bins: tuple[float, ...] = ()
+
+    def paths(self) -> list[str]:
+        """Return the paths of all labelled images, right ones of pairs included, each once."""
+        either = (path for label in self.labels for path in (label.path, label.other) if path)
+        return sorted(set(either))

@@ -1,0 +1,202 @@
+"""Which unlabelled image to ask about next. Pure functions of scores and vectors; no state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.errors import UsageError
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.int64]
+
+OUTSIDE = 0.01
+"""Weight of an image outside the limits against one inside (the original's value)."""
+MAX_CANDIDATES = 4_096
+"""Candidates among which `diverse` compares vectors: a random sample of a larger pool."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What a strategy may look at.
+
+    Attributes
+    ----------
+    candidates : ndarray of shape (m,), int64
+        Rows that may be asked about.
+    scores : ndarray of shape (n,), float64
+        Probability of each row; NaN where there is none.
+    spread : ndarray of shape (n,), float64
+        How far the head's committee differs; zeros where unknown.
+    vectors : ndarray of shape (n, dim), float32
+        Rows whose dot product is their similarity.
+    seen : ndarray of shape (k,), int64
+        Rows that are labelled or were just asked about; `diverse` keeps away from them.
+    low, high : float
+        The limits of `band`.
+    """
+
+    candidates: Ints
+    scores: Floats
+    spread: Floats
+    vectors: NDArray[np.float32]
+    seen: Ints
+    low: float
+    high: float
+
+
+def band(pool: Pool, n: int, random: np.random.Generator) -> Ints:
+    """Draw mostly from inside the limits: weight 1 there, 0.01 outside, as the original does."""
+    scores = pool.scores[pool.candidates]
+    inside = (scores >= min(pool.low, pool.high)) & (scores <= max(pool.low, pool.high))
+    return _draw(pool.candidates, np.where(inside, 1.0, OUTSIDE), n, random)
+
+
+def uncertain(pool: Pool, n: int, random: np.random.Generator) -> Ints:
+    """Take the images whose probability is nearest to even odds."""
+    return _lowest(pool.candidates, np.abs(pool.scores[pool.candidates] - 0.5), n, random)
+
+
+def top(pool: Pool, n: int, random: np.random.Generator) -> Ints:
+    """Take the images with the highest probability: check what the head thinks is best."""
+    return _lowest(pool.candidates, -pool.scores[pool.candidates], n, random)
+
+
+def disagree(pool: Pool, n: int, random: np.random.Generator) -> Ints:
+    """Take the images on which the committee differs most (query by committee, Seung 1992)."""
+    return _lowest(pool.candidates, -pool.spread[pool.candidates], n, random)
+
+
+def any_image(pool: Pool, n: int, random: np.random.Generator) -> Ints:
+    """Draw any image."""
+    return _draw(pool.candidates, np.ones(len(pool.candidates)), n, random)
+
+
+def diverse(pool: Pool, n: int, random: np.random.Generator) -> Ints:
+    """Draw images far from all that were seen: k-means++ seeding (Arthur and Vassilvitskii, 2007).
+
+    Each is drawn with a chance proportional to its squared distance from the nearest one seen or
+    drawn before, so that outliers do not come first as they would by farthest-first.
+    """
+    candidates = pool.candidates
+    if len(candidates) > MAX_CANDIDATES:
+        candidates = random.choice(candidates, MAX_CANDIDATES, replace=False)
+    rows = pool.vectors[candidates]
+    squares = np.einsum("ij,ij->i", rows, rows)
+    far = np.full(len(candidates), np.inf)
+    if len(pool.seen):
+        seen = pool.vectors[pool.seen]
+        own = np.einsum("ij,ij->i", seen, seen)
+        for start in range(0, len(seen), 512):
+            part = slice(start, start + 512)
+            nearness = squares[:, None] - 2.0 * (rows @ seen[part].T) + own[part]
+            np.minimum(far, nearness.min(axis=1), out=far)
+    chosen: list[int] = []
+    while len(chosen) < min(n, len(candidates)):
+        weights = np.where(np.isinf(far), 1.0, np.maximum(far, 0.0))
+        weights[chosen] = 0.0
+        total = weights.sum()
+        if not total > 0:  # only copies of what was seen are left
+            weights = np.ones(len(candidates))
+            weights[chosen] = 0.0
+            total = weights.sum()
+        pick = int(random.choice(len(candidates), p=weights / total))
+        chosen.append(pick)
+        away = squares - 2.0 * (rows @ rows[pick]) + squares[pick]
+        np.minimum(far, away, out=far)
+    return candidates[np.array(chosen, dtype=np.int64)]
+
+
+STRATEGIES: dict[str, Callable[[Pool, int, np.random.Generator], Ints]] = {
+    "band": band,
+    "uncertain": uncertain,
+    "diverse": diverse,
+    "random": any_image,
+    "top": top,
+    "disagree": disagree,
+}
+"""Strategies by name; the first is the default."""
+
+NEED_SCORES = frozenset(("band", "uncertain", "top", "disagree"))
+
+
+def choose(name: str, pool: Pool, n: int, random: np.random.Generator) -> Ints:
+    """Choose what to ask next.
+
+    Candidates without a score (no head yet, or no vector yet) are asked about only where no scored
+    one is left; then, and before there is any head, `diverse` stands in.
+
+    Parameters
+    ----------
+    name : str
+        A key of `STRATEGIES`.
+    n : int
+        How many rows are wanted.
+
+    Returns
+    -------
+    ndarray of shape (min(n, m),), int64
+        Rows in the order in which they should be asked about.
+
+    Raises
+    ------
+    UsageError
+        ``unknown-strategy``.
+    """
+    if name not in STRATEGIES:
+        raise UsageError(
+            "unknown-strategy",
+            f"there is no strategy {name!r}",
+            hint=f"known: {', '.join(STRATEGIES)}",
+        )
+    if name not in NEED_SCORES:
+        return STRATEGIES[name](pool, n, random)
+    known = ~np.isnan(pool.scores[pool.candidates])
+    first = _only(pool, pool.candidates[known])
+    chosen = STRATEGIES[name](first, n, random) if known.any() else pool.candidates[:0]
+    if len(chosen) < n and not known.all():
+        rest = diverse(_only(pool, pool.candidates[~known]), n - len(chosen), random)
+        chosen = np.concatenate([chosen, rest])
+    return chosen
+
+
+def focus(scores: Floats, *, share: float = 0.25, centre: float = 0.5) -> tuple[float, float]:
+    """Return limits around even odds that hold a share of the scores.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,), float64
+        Of the unlabelled images; NaN are passed over.
+    share : float
+        How much of them should lie inside.
+
+    Returns
+    -------
+    low, high : float
+        At equal distance from `centre` where the scores allow it, in 0.02..0.98.
+    """
+    known = scores[~np.isnan(scores)]
+    if not len(known):
+        return 0.35, 0.65
+    reach = float(np.quantile(np.abs(known - centre), share))
+    reach = min(max(reach, 0.05), 0.48)
+    return max(0.02, centre - reach), min(0.98, centre + reach)
+
+
+def _only(pool: Pool, candidates: Ints) -> Pool:
+    return Pool(candidates, pool.scores, pool.spread, pool.vectors, pool.seen, pool.low, pool.high)
+
+
+def _draw(candidates: Ints, weights: Floats, n: int, random: np.random.Generator) -> Ints:
+    """Draw without replacement, with chances proportional to the weights (Efraimidis, 2006)."""
+    if not len(candidates):
+        return candidates
+    order = np.log(random.random(len(candidates))) / weights
+    return candidates[np.argsort(-order, kind="stable")[:n]]
+
+
+def _lowest(candidates: Ints, cost: Floats, n: int, random: np.random.Generator) -> Ints:
+    """Take the least costs; equal ones in random order."""
+    order = np.lexsort((random.random(len(candidates)), cost))
+    return candidates[order[:n]]

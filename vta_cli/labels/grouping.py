@@ -1,0 +1,168 @@
+"""What merging labels by content has in common for every kind of label."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.errors import UsageError
+from vta_cli.labels.records import Kind, Label, LabelSet
+from vta_cli.records import KEY_BYTES, Keys
+
+SHOWN = 3
+"""Examples in a message; the rest is counted."""
+
+OnConflict = Literal["error", "drop"]
+"""What becomes of a content whose labels exclude each other."""
+
+ByContent = dict[bytes, list[Label]]
+"""The labels of each content key, in the order of the labels."""
+
+
+def require_kind(labels: LabelSet, *kinds: Kind) -> None:
+    """Check that a label set is of a kind that the function can merge.
+
+    Raises
+    ------
+    UsageError
+        ``wrong-kind``.
+    """
+    if labels.kind not in kinds:
+        raise UsageError(
+            "wrong-kind",
+            f"these labels are {labels.kind}, and {' or '.join(kinds)} are wanted here",
+            hint="name a head that learns from such labels",
+        )
+
+
+def by_content(labels: Sequence[Label], keys: Mapping[str, bytes]) -> tuple[ByContent, list[str]]:
+    """Group labels by content.
+
+    Parameters
+    ----------
+    labels : sequence of Label
+        Of single images.
+    keys : mapping of str to bytes
+        Content key of each path; labels of paths without one are left out with a note.
+
+    Returns
+    -------
+    tuple of dict and list of str
+        The groups in the order of the labels, and the notes.
+    """
+    grouped: ByContent = {}
+    without: dict[str, None] = {}
+    for label in labels:
+        key = keys.get(label.path)
+        if key is None:
+            without[label.path] = None
+        else:
+            grouped.setdefault(bytes(key), []).append(label)
+    return grouped, unread_note(list(without))
+
+
+def unread_note(paths: Sequence[str]) -> list[str]:
+    """Return the note on labelled files without a key."""
+    if not paths:
+        return []
+    n = "1 labelled file" if len(paths) == 1 else f"{len(paths):,} labelled files"
+    are = "is" if len(paths) == 1 else "are"
+    return [f"{n} could not be read and {are} left out: {some(paths)}"]
+
+
+def settle(
+    grouped: ByContent, conflicts: Mapping[bytes, str], how: str, on_conflict: OnConflict
+) -> tuple[ByContent, list[str]]:
+    """Drop the contents in conflict, or refuse the whole.
+
+    Parameters
+    ----------
+    conflicts : mapping of bytes to str
+        The keys in conflict, with words that name the places.
+    how : str
+        The conflict, in words that follow "3 images are ...".
+
+    Raises
+    ------
+    UsageError
+        ``label-conflict`` naming the first few, if `on_conflict` is ``error``.
+    """
+    if not conflicts:
+        return grouped, []
+    counted = f"{are(len(conflicts), 'image')} {how}"
+    shown = some(list(conflicts.values()), "; ")
+    if on_conflict == "error":
+        raise UsageError(
+            "label-conflict",
+            f"{counted}: {shown}",
+            hint="keep one of each pair, or leave such images out with --on-conflict drop",
+        )
+    kept = {key: found for key, found in grouped.items() if key not in conflicts}
+    return kept, [f"{counted} and left out: {shown}"]
+
+
+def copies_note(grouped: ByContent) -> list[str]:
+    """Return the note on labelled files that are copies of each other and labelled alike."""
+    n_copies = sum(
+        len({label.path for label in found}) - 1
+        for found in grouped.values()
+        if len({(label.value, label.values) for label in found}) == 1
+    )
+    if n_copies == 1:
+        return ["1 labelled file is an exact copy of another and counts once with it"]
+    if n_copies:
+        return [f"{n_copies:,} labelled files are exact copies and count once with the first"]
+    return []
+
+
+def several_note(n: int, what: str, examples: Sequence[str]) -> list[str]:
+    """Return a note such as ``3 images ...: a, b and c``; none where there is nothing to say."""
+    if not n:
+        return []
+    return [f"{'1 image' if n == 1 else f'{n:,} images'} {what}: {some(examples)}"]
+
+
+def key_array(grouped: Mapping[bytes, object]) -> Keys:
+    """Return the keys as an array of shape (n, KEY_BYTES), uint8."""
+    return np.frombuffer(b"".join(grouped), dtype=np.uint8).reshape(-1, KEY_BYTES).copy()
+
+
+def largest_weights(grouped: ByContent) -> NDArray[np.float64]:
+    """Return for each content the largest weight of its labels, shape (n,), float64."""
+    return np.array(
+        [max(label.weight for label in found) for found in grouped.values()], dtype=np.float64
+    )
+
+
+def first_paths(grouped: ByContent) -> tuple[str, ...]:
+    """Return for each content the first file that holds it."""
+    return tuple(found[0].path for found in grouped.values())
+
+
+def require_some(grouped: Mapping[bytes, object], notes: Sequence[str]) -> None:
+    """Check that a label is left.
+
+    Raises
+    ------
+    UsageError
+        ``no-labels``, with the first note.
+    """
+    if not grouped:
+        raise UsageError(
+            "no-labels",
+            "no labelled image is left to learn from" + (f": {notes[0]}" if notes else ""),
+            hint="check that the labelled images can be read and that their labels agree",
+        )
+
+
+def some(texts: Sequence[str], separator: str = ", ") -> str:
+    """Join the first few texts, and count the others."""
+    shown = separator.join(texts[:SHOWN])
+    rest = len(texts) - SHOWN
+    return f"{shown}{separator}and {rest:,} more" if rest > 0 else shown
+
+
+def are(n: int, noun: str) -> str:
+    """Return ``1 pair is`` or ``3 pairs are``."""
+    return f"1 {noun} is" if n == 1 else f"{n:,} {noun}s are"
