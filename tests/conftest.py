@@ -7,9 +7,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+
+# A busy machine is slow now and then; that is no failure.
+hypothesis.settings.register_profile("vta", deadline=None)
+hypothesis.settings.load_profile("vta")
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 

@@ -89,7 +89,16 @@ def open_store(
     try:
         yield store
     finally:
+        _tell_problems(store)
         store.close()
+
+
+def _tell_problems(store: "Store") -> None:
+    """Say what was wrong with the store's files and was worked around."""
+    from vta_cli.console.errors import printable
+
+    for problem in store.notes():
+        typer.echo(f"note: {printable(problem)}", err=True)
 
 
 def progress(quiet: bool) -> "Progress":

@@ -36,7 +36,7 @@ def dedupe(
             "--threshold",
             "-t",
             help="Least mean cosine of a copy to its keeper, 0 to 1; default: what suits the "
-            "backbone (0.96 for networks).",
+            "backbone (0.92 for classic, 0.96 for networks).",
         ),
     ] = None,
     keep: Annotated[

@@ -35,6 +35,12 @@ def train(
     positive: Annotated[
         str | None, typer.Option(help="With --labels: the value that means liked, e.g. cat.")
     ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="With --labels: the column of judgements, by its name.")
+    ] = None,
+    path_column: Annotated[
+        str | None, typer.Option(help="With --labels: the column of paths, by its name.")
+    ] = None,
     name: Annotated[str, typer.Option("--name", "-n", help="Name of the head.")] = "taste",
     head: Annotated[str, typer.Option(help="ensemble, logistic, knn or boosting.")] = "ensemble",
     store: StoreOption = None,
@@ -110,7 +116,7 @@ def train(
     engine = Engine(device, precision, weights)
     with open_store(store, create=not no_embed) as opened:
         judged = (
-            labels_from_file(labels, positive)
+            labels_from_file(labels, positive, label_column, path_column)
             if labels is not None
             else labels_from_folders(opened, *sides)
         )

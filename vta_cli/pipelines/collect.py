@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from vta_cli.errors import StoreError
 from vta_cli.pipelines.lanes import key_rows
-from vta_cli.store.gc import gc
+from vta_cli.store.gc import GcReport, gc
 from vta_cli.store.store import Store
 
 
@@ -25,13 +26,40 @@ def collect(store: Store, *, dry_run: bool) -> CollectReport:
     ----------
     dry_run : bool
         Only count.
+
+    Raises
+    ------
+    StoreError
+        If it looks as if the catalogue or the disk with the images were lost.
     """
     gone: list[str] = []
     keep = key_rows(sorted(set(_living(store, gone))))
-    report = gc(store, keep, dry_run=dry_run)
-    if not dry_run and gone:
-        store.catalogue.forget(gone)
-    return CollectReport(len(gone), report.rows, report.bytes)
+    counted = gc(store, keep, dry_run=True)
+    if not dry_run:
+        _guard(store, len(keep), counted)
+        gc(store, keep, dry_run=False)
+        if gone:
+            store.catalogue.forget(gone)
+    return CollectReport(len(gone), counted.rows, counted.bytes)
+
+
+def _guard(store: Store, n_living: int, counted: GcReport) -> None:
+    """Refuse a collection that looks like a lost catalogue or a disk that is not mounted.
+
+    Raises
+    ------
+    StoreError
+        If the catalogue had to be set aside, or nothing at all would stay.
+    """
+    hint = "run `vta embed` over your images again (it only hashes them), then collect"
+    if store.catalogue.notes:
+        raise StoreError("catalogue-lost", f"not collecting: {store.catalogue.notes[0]}", hint=hint)
+    if counted.rows and not n_living:
+        raise StoreError(
+            "nothing-would-stay",
+            f"not collecting: no known image of {store.path} exists, so every vector would go",
+            hint="mount the disk with your images; " + hint,
+        )
 
 
 def _living(store: Store, gone: list[str]) -> Iterator[bytes]:

@@ -312,6 +312,7 @@ def _open_image(ref: ImageRef, lanes: Sequence[Lane]) -> _Outcome:
     claimed: list[Lane] = []
     try:
         clock = time.perf_counter()
+        entry = replace(entry, read_ns=time.time_ns())
         if is_side_file(ref.path) and _head_format(ref.path) is None:
             return _Outcome(replace(entry, reason=SIDE_FILE))
         data = read_bytes(ref.path)

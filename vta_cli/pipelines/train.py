@@ -90,9 +90,16 @@ def labels_from_folders(store: Store, positive: Source, negative: Source) -> Lab
     return labels
 
 
-def labels_from_file(file: Path, positive: str | None) -> LabelSet:
+def labels_from_file(
+    file: Path,
+    positive: str | None = None,
+    label_column: str | None = None,
+    path_column: str | None = None,
+) -> LabelSet:
     """Read labels from a table; see `vta_cli.labels.table`."""
-    labels = reader("table")(file, positive=positive)
+    labels = reader("table")(
+        file, positive=positive, label_column=label_column, path_column=path_column
+    )
     require_both(labels.labels)
     return labels
 

@@ -61,6 +61,7 @@ class Store:
         self.problems: list[str] = []
         self.preset = self._read_preset()
         self._catalogue: Catalogue | None = None
+        self._handed_out: list[Space] = []
 
     @classmethod
     def open(
@@ -173,7 +174,9 @@ class Store:
 
     def space(self, recipe: Recipe) -> Space:
         """Return the space of a recipe, freshly listed; it appears on disk with its first shard."""
-        return Space(self.medium, recipe, root=self.path, read_only=self.read_only)
+        made = Space(self.medium, recipe, root=self.path, read_only=self.read_only)
+        self._handed_out.append(made)
+        return made
 
     def find_space(self, digest: str) -> Space | None:
         """Return the space whose recipe has this digest, None if there is none.
@@ -205,6 +208,15 @@ class Store:
                 f"store {self.path} was opened for reading only",
                 hint="give another store with --store",
             )
+
+    def notes(self) -> list[str]:
+        """Return what was found wrong and worked around, in the spaces and catalogue too."""
+        found = [*self.problems]
+        for space in self._handed_out:
+            found.extend(space.problems)
+        if self._catalogue is not None:
+            found.extend(self._catalogue.notes)
+        return list(dict.fromkeys(found))
 
     def close(self) -> None:
         """Close the catalogue; vectors handed out stay valid."""
