@@ -3,9 +3,9 @@
 import csv
 import io
 import os
-import re
 import resource
 import tarfile
+from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -57,10 +57,12 @@ def test_nasty_files_end_as_their_manifest_says(nasty, tmp_path, vta):
         or (row["expect"] == "reject" and reasons[name] is None)
     }
     assert wrong == {}
-    skipped = sum(reason is not None for reason in reasons.values())
-    assert f"{skipped} files skipped" in ran.err
-    for reason in {r for r in reasons.values() if r}:
-        assert re.search(rf"\d {reason}\b", ran.err)
+    counts = Counter(reason for reason in reasons.values() if reason)
+    side_files = counts.pop("side-file", 0)  # a Word document, which never claimed to be an image
+    assert f"{counts.total()} files skipped" in ran.err
+    assert f"{side_files} side files passed over" in ran.err
+    for reason, count in counts.items():
+        assert f"  {count} {reason}, e.g. " in ran.err
 
 
 def test_portraits_with_the_built_in_backbone(shared_data, tmp_path, vta):

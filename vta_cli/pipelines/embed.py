@@ -56,7 +56,9 @@ class EmbedReport:
     embedded : dict of str to int
         Rows added, per backbone.
     skips : Counter of str
-        Files left out, per reason.
+        Files left out, per reason. Side files have their own count: they never claimed to be
+        images.
+    n_side_files : int
     examples : dict of str to Skip
         One skip of each reason.
     stages : dict of str to float
@@ -73,6 +75,7 @@ class EmbedReport:
     n_opened: int = 0
     embedded: dict[str, int] = field(default_factory=dict)
     skips: Counter[str] = field(default_factory=Counter)
+    n_side_files: int = 0
     examples: dict[str, Skip] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
     interrupted: bool = False
@@ -80,7 +83,11 @@ class EmbedReport:
 
     def skip(self, skip: Skip) -> None:
         """Count a skip and keep the first of its reason."""
-        self.skips[skip.reason] += 1
+        if skip.reason == SIDE_FILE:
+            self.n_files -= 1
+            self.n_side_files += 1
+        else:
+            self.skips[skip.reason] += 1
         self.examples.setdefault(skip.reason, skip)
 
 
@@ -161,7 +168,7 @@ def _plans(
 ) -> Iterator[list[ImageRef]]:
     """Yield lists of refs that have to be opened; count what needs no opening."""
     todo: list[ImageRef] = []
-    for batch in known_refs(store, source):
+    for batch in known_refs(store, source, side_files=True):
         todo.extend(_lacking(batch, lanes, report, retry_skipped=retry_skipped))
         if len(todo) >= PLAN_IMAGES:
             yield todo
@@ -264,9 +271,6 @@ class _Run:
         self._entries.append(entry)
         if len(self._entries) >= RECORD_EVERY:
             self._record()
-        if entry.reason == SIDE_FILE:
-            report.n_files -= 1
-            return
         if entry.reason is not None:
             report.skip(Skip(entry.path, entry.reason, entry.detail))
             if entry.key is not None and entry.key not in self._bad:

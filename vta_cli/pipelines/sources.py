@@ -103,10 +103,12 @@ def refs_of(store: Store, source: Source) -> Iterator[ImageRef | Skip]:
         yield ImageRef(entry.path, entry.path.lstrip("/"), entry.size_bytes, entry.mtime_ns)
 
 
-def known_refs(store: Store, source: Source) -> Iterator[list[Known | Skip]]:
+def known_refs(
+    store: Store, source: Source, *, side_files: bool = False
+) -> Iterator[list[Known | Skip]]:
     """Yield batches of refs with their catalogue entries, in source order; opens no image.
 
-    Side files that the catalogue remembers are dropped.
+    Side files that the catalogue remembers are dropped, or with `side_files` come as skips.
     """
     if not source.specs:
         batch: list[Known | Skip] = []
@@ -132,6 +134,8 @@ def known_refs(store: Store, source: Source) -> Iterator[list[Known | Skip]]:
             match = next(entries)
             if match is None or match.reason != SIDE_FILE:
                 known.append(Known(item, match))
+            elif side_files:
+                known.append(Skip(item.path, SIDE_FILE))
         yield known
 
 
