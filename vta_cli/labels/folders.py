@@ -169,11 +169,10 @@ def _tell_left_out(
     problems: Problems,
 ) -> None:
     for folder in sorted(folder for folder in folders if numbers[folder] is None):
-        what = f"the folder's name {why}; {len(folders[folder]):,} files are left out"
+        what = f"the folder's name {why}; {_files(len(folders[folder]), 'left out')}"
         problems.add("folders without a number", f"folder {folder}/", what)
     if loose:
-        what = f"{len(loose):,} files lie in no folder of a label and are left out"
-        problems.add("", listed(loose, 1), what)
+        problems.add("", listed(loose, 1), _files(len(loose), "in no folder of a label"))
 
 
 def _no_folders(example: str) -> UsageError:
@@ -182,3 +181,7 @@ def _no_folders(example: str) -> UsageError:
         "there is no folder of labelled images",
         hint=f"give the folder that holds one folder for each label, such as {example}",
     )
+
+
+def _files(n: int, what: str) -> str:
+    return f"1 file is {what}" if n == 1 else f"{n:,} files are {what}"

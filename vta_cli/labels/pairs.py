@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vta_cli.errors import UsageError
 from vta_cli.labels.finding import Beside
-from vta_cli.labels.problems import Problems, listed
+from vta_cli.labels.problems import Problems, listed, without
 from vta_cli.labels.records import Label, LabelSet
 from vta_cli.labels.rows import (
     BLANK,
@@ -83,7 +83,7 @@ def read_pairs(file: Path) -> LabelSet:
             rater = text(record.get(RATER_COLUMN))
             labels.append(Label(first, value, where, weight, rater, other=second))
     if n_blank:
-        problems.add("", file.name, f"{n_blank:,} pairs have no winner and are left out")
+        problems.add("", file.name, without(n_blank, "pair", "winner"))
     if not labels:
         raise no_labels(file, problems.sentences())
     return LabelSet("pairs", tuple(labels), problems.sentences())

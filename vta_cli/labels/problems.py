@@ -49,6 +49,13 @@ class Problems:
         return tuple(found)
 
 
+def without(n: int, noun: str, what: str) -> str:
+    """Return ``1 row has no score and is left out``, or the same of several."""
+    if n == 1:
+        return f"1 {noun} has no {what} and is left out"
+    return f"{n:,} {noun}s have no {what} and are left out"
+
+
 def listed(values: Sequence[str], shown: int = LISTED) -> str:
     """Spell the first few values, and count the others."""
     text = ", ".join(repr(value) for value in values[:shown])

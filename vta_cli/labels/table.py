@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vta_cli.errors import UsageError
 from vta_cli.labels.finding import Beside
-from vta_cli.labels.problems import Problems, listed
+from vta_cli.labels.problems import Problems, listed, without
 from vta_cli.labels.records import Label, LabelSet
 from vta_cli.labels.rows import (
     BLANK,
@@ -124,11 +124,7 @@ def judged_rows(
         elif path:
             yield Row(line, path, value, record)
     if n_blank:
-        problems.add(
-            "", file.name,
-            f"1 row has no {what} and is left out" if n_blank == 1
-            else f"{n_blank:,} rows have no {what} and are left out",
-        )  # fmt: skip
+        problems.add("", file.name, without(n_blank, "row", what))
 
 
 def value_labels(

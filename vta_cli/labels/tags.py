@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from vta_cli.errors import UsageError
 from vta_cli.labels.finding import Beside
-from vta_cli.labels.problems import Problems, listed
+from vta_cli.labels.problems import Problems, listed, without
 from vta_cli.labels.records import ABSENT, PRESENT, UNKNOWN, Label, LabelSet
 from vta_cli.labels.rows import (
     BLANK,
@@ -111,7 +111,7 @@ def read_tags(
         weight = weight_of(record, where, problems)
         found.append(_Tagged(path, where, weight, text(record.get(RATER_COLUMN)), states))
     if n_blank:
-        problems.add("", file.name, f"{n_blank:,} rows have no tags and are left out")
+        problems.add("", file.name, without(n_blank, "row", "tags"))
     open_world = unlisted == "unknown" or isinstance(reader, _Columns)
     return tag_set(found, names, UNKNOWN if open_world else ABSENT, problems, file)
 
