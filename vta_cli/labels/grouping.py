@@ -117,7 +117,7 @@ def copies_note(grouped: ByContent) -> list[str]:
 
 
 def several_note(n: int, what: str, examples: Sequence[str]) -> list[str]:
-    """Return a note such as ``3 images ...: a, b and c``; none where there is nothing to say."""
+    """Return a note such as ``3 images with ...: a, b, c``; none where there is nothing to say."""
     if not n:
         return []
     return [f"{'1 image' if n == 1 else f'{n:,} images'} {what}: {some(examples)}"]

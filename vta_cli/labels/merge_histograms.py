@@ -65,7 +65,7 @@ def merge_histograms(
     )  # (n, n_bins)
     several = [found for found in grouped.values() if len(found) > 1]
     examples = [f"{found[0].path} ({found[0].source}, {found[1].source})" for found in several]
-    notes += several_note(len(several), "have several histograms, whose votes are summed", examples)
+    notes += several_note(len(several), "with several histograms, whose votes are summed", examples)
     return JudgedHistograms(
         keys=key_array(grouped),
         targets=shares(votes) if normalise == "shares" else softmax_of_counts(votes),

@@ -57,7 +57,7 @@ def merge_scores(
         mean = float(np.average(values, weights=weights))
         means.append(mean)
         spreads.append(float(np.sqrt(np.average((values - mean) ** 2, weights=weights))))
-    notes += _differing(grouped, "have several scores, of which the mean counts")
+    notes += _differing(grouped, "with several scores, of which the mean counts")
     return JudgedScores(
         keys=key_array(grouped),
         targets=np.array(means, dtype=np.float64),
@@ -96,7 +96,7 @@ def merge_tiers(
     notes += copies_note(grouped)
     require_some(grouped, notes)
     rank = {tier: place for place, tier in enumerate(labels.bins)}
-    notes += _differing(grouped, "stand in several tiers, of which the median counts")
+    notes += _differing(grouped, "in several tiers, of which the median counts")
     return JudgedTiers(
         keys=key_array(grouped),
         targets=np.array([rank[_median(found)] for found in grouped.values()], dtype=np.int64),

@@ -56,7 +56,7 @@ def merge_tags(
     told = [found for found in grouped.values() if len({(o.path, o.rater) for o in found}) > 1]
     differing = [found for found in told if len({label.values for label in found}) > 1]
     examples = [f"{found[0].path} ({found[0].source}, {found[1].source})" for found in differing]
-    notes += several_note(len(differing), "have labels with different tags, united", examples)
+    notes += several_note(len(differing), "whose labels bear different tags, united", examples)
     learnable = (targets == PRESENT).any(axis=0) & (targets == 0).any(axis=0)
     if not learnable.any():
         raise UsageError(
