@@ -21,8 +21,9 @@ N_LEAVES = 4
 COLUMN_SHARE = 0.05
 ROW_SHARE = 0.7
 MAX_BINS = 31
-LEAF_SHARE = 0.1
-"""Rows of a leaf as a share of all, between 2 and 50 rows."""
+MAX_COLUMNS = 2_000
+"""Wider rows lend so many of their columns, drawn at random: LightGBM's cost grows with the columns
+that it is given, even with those that a tree does not look at."""
 
 
 class Boosting:
@@ -42,44 +43,48 @@ class Boosting:
 
         The bins of the columns are made once from all rows; no label is involved in them.
         """
-        params = _params(design, seed)
+        columns = _columns(design.unit.shape[1], seed)
+        lent = np.ascontiguousarray(design.unit[:, columns])
+        params = _params(len(targets), len(columns), seed)
         data = lightgbm.Dataset(
-            design.unit, label=targets, weight=weights, params=params, free_raw_data=False
+            lent, label=targets, weight=weights, params=params, free_raw_data=False
         ).construct()
         raw_oof = np.empty(folds.shape)
         for repeat, fold_of in enumerate(folds):
             for fold in np.unique(fold_of):
                 held = np.flatnonzero(fold_of == fold)
                 rows = np.flatnonzero(fold_of != fold)
-                booster = lightgbm.train(
-                    params | {"min_data_in_leaf": _leaf_rows(len(rows))},
-                    data.subset(rows.tolist()),
-                    N_TREES,
-                )
-                raw_oof[repeat, held] = booster.predict(
-                    design.unit[held], raw_score=True, num_threads=1
-                )
-        booster = lightgbm.train(params | {"min_data_in_leaf": _leaf_rows(design.n)}, data, N_TREES)
-        part = trees_from_dump(booster.dump_model())
+                booster = _grow(params, data.subset(rows.tolist()), len(rows))
+                raw_oof[repeat, held] = booster.predict(lent[held], raw_score=True, num_threads=1)
+        part = trees_from_dump(_grow(params, data, design.n).dump_model(), columns)
         return Fitted(part, raw_oof, f"{N_TREES} trees of {N_LEAVES} leaves")
 
 
-def _leaf_rows(n: int) -> int:
-    return int(min(max(2, LEAF_SHARE * n), 50))
+def _columns(dim: int, seed: int) -> NDArray[np.int64]:
+    if dim <= MAX_COLUMNS:
+        return np.arange(dim)
+    return np.sort(np.random.default_rng(seed).choice(dim, MAX_COLUMNS, replace=False))
 
 
-def _params(design: Design, seed: int) -> dict[str, Any]:
-    dim = design.unit.shape[1]
+def _grow(params: dict[str, Any], data: Any, n: int) -> Any:
+    """Grow trees whose leaves hold a tenth of the rows, at least 2 and at most 50."""
+    leaf_rows = int(min(max(2, 0.1 * n), 50))
+    return lightgbm.train(
+        params | {"min_data_in_leaf": leaf_rows}, data, N_TREES, keep_training_booster=True
+    )
+
+
+def _params(n: int, n_columns: int, seed: int) -> dict[str, Any]:
     return {
         "objective": "binary",
         "num_leaves": N_LEAVES,
         "learning_rate": LEARNING_RATE,
         # never fewer than some ten columns a tree
-        "feature_fraction": min(1.0, max(COLUMN_SHARE, 10 / dim)),
+        "feature_fraction": min(1.0, max(COLUMN_SHARE, 10 / n_columns)),
         "bagging_fraction": ROW_SHARE,
         "bagging_freq": 1,
         "feature_pre_filter": False,
-        "min_data_in_bin": 1 if design.n < 200 else 3,
+        "min_data_in_bin": 1 if n < 200 else 3,
         "max_bin": MAX_BINS,
         "use_missing": False,
         "enable_bundle": False,

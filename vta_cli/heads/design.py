@@ -108,5 +108,6 @@ def make_design(blocks: Sequence[NDArray[np.floating]], *, normalise: bool = Tru
     unit = np.empty((n, sum(dims)), dtype=np.float32)
     for start in range(0, n, PIECE_ROWS):
         stop = min(start + PIECE_ROWS, n)
-        unit[start:stop] = join(blocks, start, stop, normalise=normalise)
+        with np.errstate(invalid="ignore"):  # rows that are not finite are the caller's to refuse
+            unit[start:stop] = join(blocks, start, stop, normalise=normalise)
     return Design(unit, dims, fit_columns(unit, dims))

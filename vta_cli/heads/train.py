@@ -172,7 +172,7 @@ def _task(
 
 def _repeats(n: int) -> int:
     """Repeats for `n` labels: the fewer, the more the deal of the folds matters."""
-    return 2 if n <= 150 else 1
+    return 2 if n <= 80 else 1
 
 
 def _member_names(head: str, task: Task) -> tuple[tuple[str, ...], list[str]]:

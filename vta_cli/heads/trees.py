@@ -132,8 +132,14 @@ def _depth(left: NDArray[np.int32], right: NDArray[np.int32]) -> int:
     return int(level.max())
 
 
-def trees_from_dump(dump: dict[str, Any]) -> TreesPart:
+def trees_from_dump(dump: dict[str, Any], columns: NDArray[np.int64] | None = None) -> TreesPart:
     """Turn LightGBM's `Booster.dump_model()` into flat arrays.
+
+    Parameters
+    ----------
+    dump : dict
+    columns : ndarray of shape (n_features,), int64, optional
+        Which column of a row each feature of the model is; the same by default.
 
     Raises
     ------
@@ -158,7 +164,8 @@ def trees_from_dump(dump: dict[str, Any]) -> TreesPart:
             if node["decision_type"] != "<=" or node["missing_type"] != "None":
                 raise ValueError("only plain comparisons of numbers are supported")
             at = node["split_index"]
-            feature[tree, at] = node["split_feature"]
+            column = node["split_feature"]
+            feature[tree, at] = column if columns is None else columns[column]
             threshold[tree, at] = node["threshold"]
             for side, name in ((left, "left_child"), (right, "right_child")):
                 child = node[name]
