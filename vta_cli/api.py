@@ -17,8 +17,7 @@ from vta_cli.backbones.protocol import Backbone
 from vta_cli.backbones.registry import load, resolve
 from vta_cli.errors import UsageError
 from vta_cli.heads.saved import Head, load_head
-from vta_cli.images.colour import to_srgb
-from vta_cli.images.decode import decode
+from vta_cli.images.decode import decode, from_pillow
 from vta_cli.images.keys import read_bytes
 from vta_cli.images.views import apply
 from vta_cli.pipelines.score import find_head, stands_in
@@ -26,8 +25,7 @@ from vta_cli.records import Pixels, Promise, Recipe, Vectors
 from vta_cli.store.store import Store
 
 BATCH = 32
-ORIENTATION = 0x0112
-"""EXIF 2.32, tag 274."""
+"""Pictures that are decoded at once."""
 
 
 class LoadedTaste:
@@ -107,6 +105,16 @@ def load_taste(
         A store's folder, or a ``.safetensors`` head.
     name : str, optional
         Name of the head in the store; default: the newest.
+    weights : str, optional
+        File or folder of the backbones' weights, as for ``vta embed --weights``.
+    device : {"auto", "cpu", "cuda", "mps"}
+
+    Raises
+    ------
+    UsageError
+        If there is no such head, or the weights are not those that it was trained with.
+    BackboneError
+        If a backbone that it reads cannot be had.
     """
     path = Path(where)
     if path.is_dir():
@@ -133,6 +141,5 @@ def _pixels(image: Any) -> Pixels:
             )
         return image
     if hasattr(image, "convert"):
-        image.load()
-        return to_srgb(image, image.getexif().get(ORIENTATION, 1))
+        return from_pillow(image)
     return decode(read_bytes(str(image))).pixels

@@ -5,7 +5,7 @@ alone, through the same calls as `taste.Taste`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -69,7 +69,13 @@ class LayeredHead:
             ) from error
         self._layers = tuple(layers)
         self._output = output
-        self.promise = promise
+        # floats throughout, so that a loaded head has the bytes of the saved one
+        self.promise = replace(
+            promise,
+            low=float(promise.low),
+            high=float(promise.high),
+            values=tuple(float(value) for value in promise.values),
+        )
         self.normalise = normalise
         self.recipes = tuple(recipes)
         self.meta: dict[str, Any] = dict(meta or {})

@@ -47,7 +47,15 @@ from vta_cli.images.gate import MemoryGate
 from vta_cli.images.reasons import REASONS
 from vta_cli.records import Pixels
 
-__all__ = ["MAX_PIXELS", "MEMORY_BUDGET_BYTES", "REASONS", "Decoded", "decode", "probe"]
+__all__ = [
+    "MAX_PIXELS",
+    "MEMORY_BUDGET_BYTES",
+    "REASONS",
+    "Decoded",
+    "decode",
+    "from_pillow",
+    "probe",
+]
 
 MAX_PIXELS = 178_956_970
 """Most pixels that a picture may declare: twice the 2**30 / 4 / 3 of `PIL.Image.MAX_IMAGE_PIXELS`,
@@ -295,6 +303,31 @@ def _too_many(size: tuple[int, int], limit: int) -> UnreadableImageError:
 
 def _bytes_per_pixel(name: str) -> int:
     return _CODEC_BYTES_PER_PIXEL.get(name, _OTHER_BYTES_PER_PIXEL)
+
+
+def from_pillow(image: Image.Image) -> Pixels:
+    """Return the pixels of a picture that Pillow has opened, as `decode` gives those of its file.
+
+    Parameters
+    ----------
+    image : Image
+        Its current frame is taken; it stays open.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3), uint8
+        Upright sRGB, alpha over white.
+
+    Raises
+    ------
+    UnreadableImageError
+        ``corrupt`` if Pillow cannot load it.
+    """
+    try:
+        image.load()
+        return to_srgb(image, _orientation(image))
+    except _FORESEEN as error:
+        raise UnreadableImageError("corrupt", f"the picture cannot be loaded: {error}") from error
 
 
 def _orientation(image: Image.Image) -> int:
