@@ -1,6 +1,5 @@
 """Histograms in the JSON of NIMA's implementations: stems of images and ten numbers each."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from vta_cli.errors import UsageError
 from vta_cli.labels.finding import finder
 from vta_cli.labels.problems import Problems
 from vta_cli.labels.records import LabelSet
-from vta_cli.labels.rows import require_file
+from vta_cli.labels.rows import parse_json, require_file
 from vta_cli.labels.votes import Votes, all_geometric, bins_from, histogram_set
 from vta_cli.records import ImageRef
 
@@ -62,8 +61,8 @@ def read_nima(
 
 def _entries(file: Path, problems: Problems) -> Iterator[Votes]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        data = parse_json(file.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
         raise _bad(file, f"it is no JSON ({error})") from error
     if not isinstance(data, list):
         raise _bad(file, "it is no list")

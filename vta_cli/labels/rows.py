@@ -18,6 +18,9 @@ PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "i
 WEIGHT_COLUMN, RATER_COLUMN = "weight", "rater"
 JSON_LINES = frozenset((".jsonl", ".ndjson"))
 
+LONGEST_INT = 18
+"""Digits of a whole number that still is one; longer ones are noise, and slow to convert."""
+
 BLANK = frozenset(("", "nan", "null", "none", "n/a", "?"))
 """Spellings of no judgement at all."""
 
@@ -61,9 +64,9 @@ def _csv(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         header = stream.readline()
         delimiter = next((mark for mark in "\t;" if mark in header and "," not in header), ",")
-        names = next(csv.reader(io.StringIO(header), delimiter=delimiter), [])
         reader = csv.reader(stream, delimiter=delimiter)
         try:
+            names = next(csv.reader(io.StringIO(header), delimiter=delimiter), [])
             for cells in reader:
                 if cells:
                     yield reader.line_num + 1, dict(zip(names, cells, strict=False))
@@ -78,9 +81,9 @@ def _json_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                record = error
+                record = parse_json(line)
+            except ValueError:
+                record = None
             if not isinstance(record, dict):
                 raise UsageError(
                     "bad-table",
@@ -88,6 +91,24 @@ def _json_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     hint='each line is an object such as {"path": "a.jpg", "label": 1}',
                 )
             yield number, record
+
+
+def parse_json(shown: str) -> Any:
+    """Return what a JSON text says; whole numbers too long to count with become floats.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, or nested beyond reason.
+    """
+    try:
+        return json.loads(shown, parse_int=_whole)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) <= LONGEST_INT else float(digits)
 
 
 def find_column(record: Record, asked: str | None, known: Sequence[str]) -> str | None:

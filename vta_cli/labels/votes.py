@@ -14,6 +14,8 @@ from vta_cli.labels.records import Label, LabelSet
 
 N_BINS = 10
 """Bins of AVA, SAC and NIMA: votes for 1 to 10."""
+MOST_VOTES = 1e12
+"""A larger count is a slip; sums of smaller ones keep their precision."""
 GEOMETRIC_TOLERANCE = 1e-6
 
 
@@ -82,8 +84,8 @@ def nothing_found(sentences: Sequence[str]) -> UsageError:
 def _wrong(counts: Sequence[float], n_bins: int) -> str:
     if len(counts) != n_bins:
         return f"has {len(counts)} bins, not {n_bins}"
-    if not all(math.isfinite(count) and count >= 0 for count in counts):
-        return "has a vote that is no number from 0 upwards"
+    if not all(0 <= count <= MOST_VOTES for count in counts):
+        return f"has a count that does not lie between 0 and {MOST_VOTES:g}"
     return "" if any(counts) else "has no vote at all"
 
 
@@ -189,7 +191,9 @@ def _tilted(slope: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.fl
 def all_geometric(counts: ArrayLike) -> bool:
     """Tell whether every row is a geometric series: made by `maximum_entropy`, not by votes."""
     votes = np.asarray(counts, dtype=np.float64)
-    if votes.ndim != 2 or len(votes) < 2 or votes.shape[1] < 3 or not (votes > 0).all():
+    if votes.ndim != 2 or len(votes) < 2 or votes.shape[1] < 3:
+        return False
+    if not ((votes > 0) & np.isfinite(votes)).all():
         return False
     steps = np.diff(np.log(votes), axis=1)  # (n, n_bins - 1)
     return bool((np.ptp(steps, axis=1) < GEOMETRIC_TOLERANCE).all())
