@@ -32,15 +32,23 @@ class Beside:
 
     def __init__(self, file: Path) -> None:
         self._bases = (file.absolute().parent, Path.cwd())
+        self._known: dict[str, str | None] = {}
 
     def find(self, name: str) -> tuple[str | None, str]:
         """Return the absolute path of an existing file, or None and why."""
-        if "\0" not in name:
-            for base in self._bases:
-                candidate = os.path.normpath(base / name)
-                if os.path.isfile(candidate):  # noqa: PTH113 - a million rows: no Path for each
-                    return candidate, ""
-        return None, f"there is no file {name!r}"
+        if name not in self._known:  # many raters: many rows of one image
+            self._known[name] = self._look(name)
+        path = self._known[name]
+        return path, "" if path else f"there is no file {name!r}"
+
+    def _look(self, name: str) -> str | None:
+        if "\0" in name:
+            return None
+        for base in self._bases:
+            candidate = os.path.normpath(base / name)
+            if os.path.isfile(candidate):  # noqa: PTH113 - a million rows: no Path for each
+                return candidate
+        return None
 
 
 class Listing:
@@ -60,9 +68,8 @@ class Listing:
         self.n_files = 0
         for ref in refs:
             self.n_files += 1
-            name = PurePosixPath(ref.path).name
-            stem = PurePosixPath(name).stem
-            exact = (ref.rel, name, stem)
+            name = ref.path.rpartition("/")[2]
+            exact = (ref.rel, name, _stem(name))
             for step, text in zip(
                 self._steps, (*exact, *(text.casefold() for text in exact)), strict=True
             ):
@@ -71,8 +78,8 @@ class Listing:
     def find(self, name: str) -> tuple[str | None, str]:
         """Return the path of the listed file called `name`, or None and why."""
         rels, names, stems, rels_folded, names_folded, stems_folded = self._steps
-        base = PurePosixPath(name).name
-        stem = PurePosixPath(base).stem
+        base = name.rpartition("/")[2]
+        stem = _stem(base)
         looks = (
             (rels, name), (names, base),
             (rels_folded, name.casefold()), (names_folded, base.casefold()),
@@ -83,6 +90,12 @@ class Listing:
             if found := step.get(text):
                 return _only(sorted(set(found)), name)
         return None, f"there is no image {name!r}"
+
+
+def _stem(name: str) -> str:
+    """Return a name without its last suffix; as `PurePath.stem`, at a tenth of its time."""
+    head, dot, _ = name.rpartition(".")
+    return head if dot and head else name
 
 
 def _only(paths: list[str], name: str) -> tuple[str | None, str]:

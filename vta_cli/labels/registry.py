@@ -26,6 +26,7 @@ READERS: dict[str, str] = {
     "sac": "vta_cli.labels.sac:read_sac",
     "kuler": "vta_cli.labels.kuler:read_kuler",
     "pairs": "vta_cli.labels.pairs:read_pairs",
+    "journal": "vta_cli.labels.journal:read_journal",
 }
 """Reader name to ``module:function``; every function returns a `LabelSet`."""
 
