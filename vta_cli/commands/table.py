@@ -4,6 +4,7 @@
 COMMANDS: dict[str, tuple[str, str]] = {
     "embed": ("vta_cli.commands.embed", "Turn images into cached vectors, once."),
     "train": ("vta_cli.commands.train", "Learn a taste from labels, and say how good it is."),
+    "label": ("vta_cli.commands.label", "Label images on a page that learns meanwhile."),
     "score": ("vta_cli.commands.score", "Score images from cached vectors alone."),
     "sort": ("vta_cli.commands.sort", "Rank images by score, as rows or as a folder."),
     "filter": ("vta_cli.commands.filter", "Pick images by score: list, copy, link or move."),

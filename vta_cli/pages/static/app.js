@@ -1,0 +1,97 @@
+// Modes, keys, help, and what is said of the work going on behind.
+import { el, onState, post, shared, start, toast, whole } from "./api.js";
+import { makeDrop } from "./drop.js";
+import { grid } from "./grid.js";
+import { pairs } from "./pairs.js";
+import { makePanel, retrain } from "./panel.js";
+import { review } from "./review.js";
+import { single } from "./single.js";
+import { tournament } from "./tournament.js";
+
+const MODES = { single, grid, tournament, pairs, review };
+const HELP = [
+  ["Single", [["1", "dislike"], ["2", "skip, it may come back"], ["3", "like"], ["← →", "back and forth"], ["z", "zoom"], ["swipe", "left dislikes, right likes"]]],
+  ["Grid", [["click", "like, dislike, left out"], ["arrows, Space", "the same by key"], ["Enter", "take the page"]]],
+  ["Tournament and pairs", [["1 … 9", "pick"], ["Enter", "go on"], ["← →", "the better of two"]]],
+  ["Everywhere", [["u", "undo"], ["t", "learn now"], ["?", "this help"], ["drop, paste", "score any picture"]]],
+];
+const main = document.getElementById("main");
+let mode = null;
+let name = "";
+
+function go(wanted) {
+  const next = MODES[wanted] ? wanted : "single";
+  if (next === name) return;
+  mode?.leave();
+  name = next;
+  for (const button of document.querySelectorAll("#modes button")) {
+    if (button.dataset.mode === name) button.setAttribute("aria-current", "page");
+    else button.removeAttribute("aria-current");
+  }
+  history.replaceState(null, "", `#${name}`);
+  main.scrollTop = 0;
+  mode = MODES[name](main);
+}
+
+async function undo() {
+  try {
+    const found = await post("undo");
+    toast("Taken back");
+    mode?.undone(found.items);
+  } catch (error) {
+    toast(error.message);
+  }
+}
+
+function help() {
+  const dialog = document.getElementById("help");
+  const journal = shared.state ? shared.state.journal : "";
+  dialog.replaceChildren(
+    el("h2", { id: "help-title" }, "Keys"),
+    ...HELP.flatMap(([title, keys]) => [el("h3", {}, title),
+      el("dl", { class: "keys" }, ...keys.flatMap(([key, text]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, text)]))]),
+    el("p", { class: "soft small" }, `Every judgement is on the disk before the page hears back: ${journal}`),
+    el("form", { method: "dialog" }, el("button", { class: "main" }, "Close ", el("kbd", {}, "Esc"))));
+  dialog.showModal();
+}
+
+const TYPING = new Set(["TEXTAREA", "SELECT"]);
+
+addEventListener("keydown", (event) => {
+  const target = event.target;
+  const typing = TYPING.has(target.tagName) || (target.tagName === "INPUT" && target.type !== "checkbox");
+  if (event.ctrlKey || event.metaKey || event.altKey || typing || document.querySelector("dialog[open]")) return;
+  // Enter on a button presses it, but on a tile it takes the page: Space is for the tile.
+  const pressing = target.tagName === "BUTTON" && !target.classList.contains("tile");
+  if ((event.key === "Enter" || event.key === " ") && (pressing || target.tagName === "A")) return;
+  const common = { u: undo, t: retrain, "?": help };
+  const action = mode?.keys[event.key] ?? common[event.key];
+  if (!action || (event.repeat && event.key !== "ArrowRight" && event.key !== "ArrowLeft")) return;
+  event.preventDefault();
+  action();
+});
+
+document.getElementById("modes").append(...Object.keys(MODES).map((key) => el("button", {
+  type: "button", "data-mode": key, onclick: () => go(key),
+}, key[0].toUpperCase() + key.slice(1))));
+document.getElementById("undo").addEventListener("click", undo);
+document.getElementById("help-button").addEventListener("click", help);
+addEventListener("hashchange", () => go(location.hash.slice(1)));
+
+onState((state) => {
+  document.getElementById("undo").disabled = !state.can_undo;
+  const { step, done, total } = state.loading;
+  const texts = {
+    scan: "looking for images…",
+    vectors: `reading vectors ${whole(done)} of ${whole(total)}`,
+    embed: `embedding ${whole(done)} of ${whole(total)}`,
+    failed: state.problem,
+  };
+  document.getElementById("progress").textContent = texts[step] ?? "";
+  document.title = `${whole(state.left)} left · vta label`;
+});
+
+makePanel(document.getElementById("panel"));
+makeDrop();
+go(location.hash.slice(1));
+start();

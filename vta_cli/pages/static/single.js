@@ -1,0 +1,182 @@
+// One image at a time: judge, skip, go back, look closely.
+import { el, onState, picture, post, shared, three, toast } from "./api.js";
+
+const AHEAD = 4;
+
+export function single(root) {
+  let queue = [];
+  const shown = [];
+  let at = -1;
+  let asking = false;
+  let fitted = shared.state?.fit?.at ?? null;
+
+  const image = el("img", { alt: "", draggable: "false" });
+  const verdict = el("span", { class: "verdict", hidden: true });
+  const empty = el("p", { class: "empty", hidden: true });
+  const stage = el("div", { class: "stage", id: "stage" }, image, verdict, empty);
+  const name = el("span", { class: "name" });
+  const probability = el("span", { class: "probability", id: "probability" });
+  const needle = el("i");
+  const meter = el("span", { class: "meter", role: "img", "aria-label": "Probability that you like it" }, needle);
+  const no = el("button", { type: "button", class: "no", id: "dislike", onclick: () => judge(0) }, "Dislike ", el("kbd", {}, "1"));
+  const skip = el("button", { type: "button", id: "skip", onclick: () => forward(true) }, "Skip ", el("kbd", {}, "2"));
+  const yes = el("button", { type: "button", class: "yes", id: "like", onclick: () => judge(1) }, "Like ", el("kbd", {}, "3"));
+  root.replaceChildren(el("div", { class: "single" }, stage,
+    el("div", { class: "caption" }, name, probability, meter,
+      el("button", { type: "button", title: "Look closely (z)", onclick: () => zoom() }, "Zoom ", el("kbd", {}, "z"))),
+    el("div", { class: "verdicts" }, no, skip, yes)));
+
+  const current = () => shown[at] ?? null;
+
+  function draw() {
+    const item = current();
+    stage.classList.remove("zoomed");
+    image.hidden = !item;
+    empty.hidden = Boolean(item);
+    meter.hidden = !item || item.score === null;
+    for (const button of [no, skip, yes]) button.disabled = !item;
+    verdict.hidden = !item || item.label === null;
+    if (!item) {
+      probability.textContent = "";
+      name.textContent = "";
+      image.removeAttribute("src");
+      empty.textContent = waiting();
+      return;
+    }
+    if (image.dataset.key !== item.key) {
+      image.dataset.key = item.key;
+      image.src = picture(item.key);
+    }
+    image.alt = `Image ${item.name}`;
+    name.textContent = `\u200e${item.name}`;
+    name.title = item.name;
+    probability.textContent = item.score === null ? "no opinion yet" : `estimated probability ${three(item.score)}`;
+    if (item.score !== null) needle.style.left = `${100 * item.score}%`;
+    if (item.label !== null) {
+      verdict.textContent = item.label ? "liked" : "disliked";
+      verdict.className = `verdict ${item.label ? "like" : "dislike"}`;
+    }
+  }
+
+  function waiting() {
+    const state = shared.state;
+    if (!state || !["done", "failed", "stopped"].includes(state.loading.step)) return "Looking for images…";
+    return state.images ? "Every image is labelled. Look through your labels under Review." : "There are no images here.";
+  }
+
+  async function fill() {
+    if (asking) return;
+    asking = true;
+    try {
+      const known = [...queue, ...shown.slice(-8)].map((item) => item.key);
+      const found = await post("next", { next: AHEAD, exclude: known });
+      for (const item of found.next) {
+        if (queue.some((other) => other.key === item.key) || current()?.key === item.key) continue;
+        queue.push(item);
+        new Image().src = picture(item.key);
+      }
+      if (!current() && queue.length) forward(false);
+    } catch (error) {
+      toast(error.message);
+    } finally {
+      asking = false;
+    }
+    draw();
+  }
+
+  function forward(skipped) {
+    if (at < shown.length - 1) {
+      at += 1;
+    } else if (queue.length) {
+      shown.push(queue.shift());
+      at = shown.length - 1;
+    } else if (skipped === false || current()?.label !== null) {
+      at = shown.length;
+    }
+    draw();
+    if (queue.length < 2) fill();
+  }
+
+  function back() {
+    if (at > 0) {
+      at -= 1;
+      draw();
+    }
+  }
+
+  async function judge(label) {
+    const item = current();
+    if (!item) return;
+    const before = item.label;
+    item.label = label;
+    forward(false);
+    try {
+      await post("judge", { mode: "single", verdicts: [{ key: item.key, label }] });
+    } catch (error) {
+      item.label = before;
+      at = shown.indexOf(item);
+      draw();
+      toast(`Not saved: ${error.message}`, 8000);
+    }
+  }
+
+  function zoom() {
+    const item = current();
+    if (!item) return;
+    if (stage.classList.toggle("zoomed")) {
+      image.src = picture(item.key, "full");
+      stage.tabIndex = 0;
+    } else {
+      image.src = picture(item.key);
+      stage.removeAttribute("tabindex");
+    }
+  }
+
+  stage.addEventListener("dblclick", zoom);
+  let from = null;
+  stage.addEventListener("pointerdown", (event) => { from = event.pointerType === "touch" ? [event.clientX, event.clientY] : null; });
+  stage.addEventListener("pointerup", (event) => {
+    if (!from || stage.classList.contains("zoomed")) return;
+    const [dx, dy] = [event.clientX - from[0], event.clientY - from[1]];
+    if (Math.abs(dx) > 70 && Math.abs(dx) > 1.5 * Math.abs(dy)) judge(dx > 0 ? 1 : 0);
+    from = null;
+  });
+
+  const forget = onState((state) => {
+    const now = state.fit?.at ?? null;
+    if (now !== fitted || state.settings.strategy !== draw.strategy) {
+      // what was learnt, or asked for, changes what should come next; the image on view stays
+      const changed = draw.strategy !== undefined && (now !== fitted || state.settings.strategy !== draw.strategy);
+      fitted = now;
+      draw.strategy = state.settings.strategy;
+      if (changed) {
+        queue = [];
+        fill();
+      }
+    }
+    if (!current() && !queue.length && state.left) fill();
+    if (!current()) draw();
+  });
+
+  fill();
+  return {
+    keys: {
+      1: () => judge(0), 2: () => forward(true), 3: () => judge(1), z: zoom,
+      ArrowLeft: back, ArrowRight: () => forward(true),
+    },
+    undone(items) {
+      const item = items.at(-1);
+      if (!item) return;
+      const seen = shown.findIndex((other) => other.key === item.key);
+      if (seen >= 0) {
+        shown[seen] = { ...shown[seen], ...item };
+        at = seen;
+      } else {
+        shown.push(item);
+        at = shown.length - 1;
+      }
+      draw();
+    },
+    leave: forget,
+  };
+}

@@ -1,0 +1,322 @@
+"""Fills the labelling page's pool behind its back: scan, vectors that are there, then the rest.
+
+The page works from the first image on. Images without vectors are embedded in chunks that grow, so
+that the first ones are of use after seconds and a large folder still makes few shards.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.backbones.protocol import BackboneSpec
+from vta_cli.errors import VtaError
+from vta_cli.labels.records import Label
+from vta_cli.pipelines.embed import embed
+from vta_cli.pipelines.label_pool import (
+    BASIS_ROWS,
+    EXACT_FLOATS,
+    Pool,
+    Sketch,
+    make_sketch,
+    read_blocks,
+    unit_rows,
+)
+from vta_cli.pipelines.lanes import Engine, Lane, choose
+from vta_cli.pipelines.progress import Silent, Stage
+from vta_cli.pipelines.sources import Known, Source, known_refs
+from vta_cli.records import ImageRef, Skip
+from vta_cli.store.space import Space
+from vta_cli.store.store import Store
+
+VECTOR_ROWS = 2_048
+"""Rows whose vectors are read together."""
+Labelling = Callable[[str], tuple[int, str]]
+"""From the path of an image to its label, and where that was found."""
+FIRST_CHUNK, LAST_CHUNK = 32, 2_048
+"""Images embedded together: the first chunk is of use at once, the later ones make few shards."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the page was pointed at.
+
+    Attributes
+    ----------
+    source : Source
+        The images to label.
+    labelled : sequence of (Source, int)
+        Folders of images that are labelled already, with their label.
+    labels : sequence of Label
+        Labels from a file.
+    preset, backbones, engine
+        As for `vta embed`.
+    embed_missing : bool
+        Whether images without vectors are embedded behind.
+    """
+
+    source: Source
+    labelled: Sequence[tuple[Source, int]] = ()
+    labels: Sequence[Label] = ()
+    preset: str = "auto"
+    backbones: Sequence[str] = ()
+    engine: Engine = field(default_factory=Engine)
+    embed_missing: bool = True
+
+
+@dataclass
+class Loading:
+    """How far it is: read by the page, written by the loader."""
+
+    step: str = "scan"
+    n_done: int = 0
+    n_total: int = 0
+    n_skipped: int = 0
+    problem: str = ""
+
+
+class Stopped(Exception):  # noqa: N818 - a request, not an error
+    """Raised inside the loader when the page ends."""
+
+
+class _Watch(Silent):
+    """Counts embedded images, and stops the run between two of them when the page ends."""
+
+    def __init__(self, loading: Loading, stop: threading.Event) -> None:
+        self._loading, self._stop = loading, stop
+
+    def stage(self, name: str, total: int | None = None, unit: str = "images") -> Stage:
+        """Return a stage that counts into the loading state."""
+        inner = super().stage(name, total, unit)
+        loading, stop = self._loading, self._stop
+
+        class _Counting:
+            def advance(self, n: int = 1) -> None:
+                loading.n_done += n
+                if stop.is_set():
+                    raise Stopped
+
+            def set_total(self, total: int) -> None:
+                inner.set_total(total)
+
+            def close(self) -> None:
+                inner.close()
+
+            def __enter__(self) -> Self:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                return None
+
+        return _Counting()
+
+
+class Loader:
+    """One pass over the inputs, in a thread of its own.
+
+    Parameters
+    ----------
+    lock : RLock
+        Guards the pool.
+    on_labels : callable
+        Told of labels found, as (row, label, where from).
+    on_vectors : callable
+        Told of rows that got vectors.
+    on_scanned : callable
+        Told once the scan is over.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        pool: Pool,
+        inputs: Inputs,
+        lock: threading.RLock,
+        *,
+        on_labels: Callable[[list[tuple[int, int, str]]], None],
+        on_vectors: Callable[[NDArray[np.int64]], None],
+        on_scanned: Callable[[], None],
+    ) -> None:
+        self._store, self._pool, self._inputs, self._lock = store, pool, inputs, lock
+        self._on_labels, self._on_vectors, self._on_scanned = on_labels, on_vectors, on_scanned
+        self._stop = threading.Event()
+        self.loading = Loading()
+        self.spaces: list[Space] = []
+        self.sketch: Sketch | None = None
+        self._lanes: list[Lane] = []
+        self.specs: tuple[BackboneSpec, ...] = ()
+        self._waiting: list[str] = []
+        self._later: dict[str, tuple[ImageRef, Labelling | None, bool]] = {}
+        self._thread = threading.Thread(target=self._run, name="vta-load", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the image under way; what was embedded is committed."""
+        self._stop.set()
+        self._thread.join(timeout=60)
+
+    def _run(self) -> None:
+        try:
+            self._scan()
+            self._on_scanned()
+            self._open_lanes()
+            self._read_vectors()
+            if self._inputs.embed_missing:
+                self._embed_rest()
+            self.loading.step = "done"
+        except Stopped:
+            self.loading.step = "stopped"
+        except VtaError as error:
+            self.loading.step, self.loading.problem = "failed", str(error)
+        except Exception as error:  # noqa: BLE001 - the thread's end must be seen on the page
+            self.loading.step = "failed"
+            self.loading.problem = f"{type(error).__name__}: {error}"
+
+    def _scan(self) -> None:
+        for source, label in self._inputs.labelled:
+            self._take(source, _always(label), askable=False)
+        if self._inputs.labels:
+            by_path = {label.path: label for label in self._inputs.labels}
+            listed = Source(sorted(by_path), hidden=True)
+            self._take(
+                listed,
+                lambda path: (int(by_path[path].value > 0.5), by_path[path].source),
+                askable=False,
+            )
+        self._take(self._inputs.source, None, askable=True)
+
+    def _take(self, source: Source, label: Labelling | None, *, askable: bool) -> None:
+        for batch in known_refs(self._store, source):
+            self._add(batch, label, askable=askable)
+            if self._stop.is_set():
+                raise Stopped
+
+    def _add(
+        self,
+        batch: Sequence[Known | Skip],
+        label: Labelling | None,
+        *,
+        askable: bool,
+    ) -> None:
+        found: list[tuple[int, int, str]] = []
+        with self._lock:
+            for item in batch:
+                if isinstance(item, Skip):
+                    self.loading.n_skipped += 1
+                elif item.entry is None:
+                    self._waiting.append(item.ref.path)
+                    self._later[item.ref.path] = (item.ref, label, askable)
+                elif item.entry.key is None or item.entry.reason:
+                    self.loading.n_skipped += 1
+                else:
+                    entry, ref = item.entry, item.ref
+                    size = (entry.width or 0, entry.height or 0)
+                    row = self._pool.add(entry.key or b"", ref.path, ref.rel, size, askable=askable)
+                    if label is not None:
+                        found.append((row, *label(ref.path)))
+        if found:
+            self._on_labels(found)
+
+    def _open_lanes(self) -> None:
+        inputs = self._inputs
+        self.loading.step = "vectors"
+        chosen = choose(self._store, inputs.preset, inputs.backbones, inputs.engine)
+        if self._store.preset is None and inputs.embed_missing:
+            self._store.pin(chosen.pin)
+        self._lanes = [Lane(self._store, spec, inputs.engine, Silent()) for spec in chosen.specs]
+        self.specs = chosen.specs
+
+    def _read_vectors(self) -> None:
+        """Read the vectors that the store has, and list the images that lack any."""
+        if any(lane.recipe is None for lane in self._lanes) and not self._inputs.embed_missing:
+            return
+        self.spaces = [lane.space for lane in self._lanes]
+        with self._lock:
+            rows = np.arange(len(self._pool))
+            keys = self._pool.key_array(rows)
+        if len(rows):
+            lacking = np.logical_or.reduce([space.missing(keys) for space in self.spaces])
+            with self._lock:
+                self._waiting.extend(self._pool.paths[row] for row in rows[lacking])
+            rows = rows[~lacking]
+        self._decide_sketch(rows)
+        self.loading.n_total = len(rows)
+        for part in _parts(rows, VECTOR_ROWS):
+            self._put(part)
+            self.loading.n_done += len(part)
+
+    def _decide_sketch(self, rows: NDArray[np.int64]) -> None:
+        dims = [space.recipe.dim for space in self.spaces]
+        n_images = len(self._pool) + len(self._later)
+        unit = np.zeros((0, sum(dims)), np.float32)
+        if sum(dims) * n_images > EXACT_FLOATS and len(rows):
+            random = np.random.default_rng(0)
+            sample = np.sort(random.choice(rows, min(len(rows), BASIS_ROWS), replace=False))
+            unit = unit_rows(read_blocks(self.spaces, self._pool.key_array(sample)))
+        self.sketch = make_sketch(dims, n_images, unit)
+
+    def _put(self, rows: NDArray[np.int64]) -> None:
+        if self._stop.is_set():
+            raise Stopped
+        if self.sketch is None:
+            return
+        with self._lock:
+            keys = self._pool.key_array(rows)
+        vectors = self.sketch.rows(read_blocks(self.spaces, keys))
+        with self._lock:
+            self._pool.set_vectors(rows, vectors)
+        self._on_vectors(rows)
+
+    def _embed_rest(self) -> None:
+        waiting = list(dict.fromkeys(self._waiting))
+        self.loading.step, self.loading.n_done, self.loading.n_total = "embed", 0, len(waiting)
+        done = 0
+        size = FIRST_CHUNK
+        while done < len(waiting):
+            chunk = waiting[done : done + size]
+            watch = _Watch(self.loading, self._stop)
+            lanes = [Lane(self._store, spec, self._inputs.engine, watch) for spec in self.specs]
+            embed(self._store, Source(chunk, hidden=True), lanes, watch)
+            done += len(chunk)
+            self.loading.n_done = done
+            self._after(chunk)
+            size = min(size * 2, LAST_CHUNK)
+
+    def _after(self, chunk: Sequence[str]) -> None:
+        """Take in what a chunk brought."""
+        for space in self.spaces:
+            space.refresh()
+        rows: set[int] = set()
+        for batch in known_refs(self._store, Source(chunk, hidden=True)):
+            for item in batch:
+                if isinstance(item, Skip) or item.entry is None:
+                    self.loading.n_skipped += 1
+                    continue
+                ref, label, askable = self._later.pop(item.ref.path, (item.ref, None, False))
+                self._add([Known(ref, item.entry)], label, askable=askable)
+                key = item.entry.key
+                row = None if key is None else self._pool.row(key.hex())
+                if row is not None and not self._pool.has[row]:
+                    rows.add(row)
+        found = np.array(sorted(rows), dtype=np.int64)
+        if len(found):
+            keys = self._pool.key_array(found)
+            lacking = np.logical_or.reduce([space.missing(keys) for space in self.spaces])
+            if len(found[~lacking]):
+                self._put(found[~lacking])
+        self._on_scanned()
+
+
+def _always(label: int) -> Labelling:
+    return lambda _path: (label, "folder")
+
+
+def _parts(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
