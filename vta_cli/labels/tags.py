@@ -113,10 +113,10 @@ def read_tags(
     if n_blank:
         problems.add("", file.name, without(n_blank, "row", "tags"))
     open_world = unlisted == "unknown" or isinstance(reader, _Columns)
-    return tag_set(found, names, UNKNOWN if open_world else ABSENT, problems, file)
+    return _tag_set(found, names, UNKNOWN if open_world else ABSENT, problems, file)
 
 
-def tag_set(
+def _tag_set(
     found: Sequence[_Tagged], names: Sequence[str], unlisted: int, problems: Problems, file: Path
 ) -> LabelSet:
     """Make a label set of what was said of each image; spellings of a tag differ in case alone."""
