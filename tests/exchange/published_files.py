@@ -1,10 +1,14 @@
 """Files of published heads, made here with random numbers or found beside the checkout."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from typer.testing import CliRunner
+
+from vta_cli.cli import app
 
 HEADS = Path(__file__).parents[2].parent / "shared" / "data" / "heads"
 
@@ -52,3 +56,20 @@ def save_city(path, n_out, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path)
     return tensors
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished command."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_here(monkeypatch, *args, cwd):
+    """Run `vta` in this process."""
+    monkeypatch.chdir(cwd)
+    env = {"VTA_OFFLINE": "1", "COLUMNS": "100"}
+    done = CliRunner().invoke(app, [str(arg) for arg in args], env=env)
+    return Ran(done.exit_code, done.stdout, done.stderr)

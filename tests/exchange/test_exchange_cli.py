@@ -4,16 +4,14 @@ import csv
 import io
 import json
 import shutil
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from published_files import published, ratings, save_city
-from typer.testing import CliRunner
+from published_files import published, ratings, run_here, save_city
 
 from vta_cli.backbones.registry import resolve
-from vta_cli.cli import app
 from vta_cli.heads.saved import load_head
 from vta_cli.records import Recipe
 from vta_cli.store.store import Store
@@ -23,26 +21,10 @@ SOURCES = ("pics", "liked", "disliked")
 L14_336 = "open_clip:ViT-L-14-336-quickgelu/openai"
 
 
-@dataclass(frozen=True)
-class Ran:
-    """A finished command."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def here(monkeypatch):
     """Return a function that runs `vta` in this process, which saves its start-up."""
-
-    def run(*args, cwd):
-        monkeypatch.chdir(cwd)
-        env = {"VTA_OFFLINE": "1", "COLUMNS": "100"}
-        done = CliRunner().invoke(app, [str(arg) for arg in args], env=env)
-        return Ran(done.exit_code, done.stdout, done.stderr)
-
-    return run
+    return partial(run_here, monkeypatch)
 
 
 def add_vectors(folder, name, rows, *, weights="f" * 64, precision="fp32"):

@@ -87,7 +87,9 @@ def import_file(
     store: StoreOption = None,
     kind: Annotated[
         str | None,
-        typer.Option(help="laion-v1, laion-v2, ap-v2.5 or city. Default: told by the tensors."),
+        typer.Option(
+            help="laion-v1, laion-v2, ap-v2.5, city or nima-idealo. Default: told by the tensors."
+        ),
     ] = None,
     backbone: Annotated[
         str | None,
@@ -112,6 +114,12 @@ def import_file(
     space: Annotated[
         str | None, typer.Option(help="Tie the head to this space of the store, by folder name.")
     ] = None,
+    network_to: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a network that comes with the head. Default: beside the file."
+        ),
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace a head of the same name.")
     ] = False,
@@ -125,6 +133,7 @@ def import_file(
       vta heads import sac+logos+ava1-l14-linearMSE.pth --name laion
       vta heads import sa_0_4_vit_b_32_linear.pth --backbone CLIP_ViTB_32
       vta heads import CCAnime-Compression-v1.5.safetensors -b CLIP_ViTL_14@336 --score-class Pass
+      vta heads import weights_mobilenet_aesthetic_0.07.hdf5 --name nima
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.console.errors import printable
     from vta_cli.pipelines.exchange import Wish, describe, head_file, import_head
@@ -138,6 +147,7 @@ def import_file(
         score_classes=score_class or (),
         space=space,
         replace=replace,
+        network_to=network_to,
     )
     with open_store(store, create=True) as opened:
         done = import_head(opened, file, wish)

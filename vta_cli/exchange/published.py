@@ -16,6 +16,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "laion-v1": ("vta_cli.exchange.laion:is_v1", "vta_cli.exchange.laion:read_v1"),
     "laion-v2": ("vta_cli.exchange.laion:is_v2", "vta_cli.exchange.laion:read_v2"),
     "ap-v2.5": ("vta_cli.exchange.laion:is_ap25", "vta_cli.exchange.laion:read_ap25"),
+    "nima-idealo": ("vta_cli.exchange.nima:is_nima", "vta_cli.exchange.nima:read_nima"),
     "city": ("vta_cli.exchange.city:is_city", "vta_cli.exchange.city:read_city"),
 }
 """Kind to (function that tells it by its tensors, function that reads it)."""

@@ -1,7 +1,10 @@
 """What a reader of published heads finds: layers, meaning, and which backbones they may be for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from numpy.typing import NDArray
 
 from vta_cli.records import Layer, Preprocess, Promise
 
@@ -50,6 +53,9 @@ class Published:
     licence, source : str
     notes : tuple of str
         What a user has to know before trusting the scores.
+    network : mapping of str to ndarray, or None
+        Tensors of the network below the head, where the file holds that too; `choices` is empty
+        then.
     """
 
     kind: str
@@ -63,11 +69,13 @@ class Published:
     licence: str
     source: str
     notes: tuple[str, ...] = ()
+    network: Mapping[str, NDArray[Any]] | None = None
 
     @property
     def n_parameters(self) -> int:
         """Numbers in the published file."""
-        return sum(
+        below = sum(array.size for array in (self.network or {}).values())
+        return below + sum(
             layer.weight.size + layer.bias.size
             for layer in self.layers
             if layer.weight is not None and layer.bias is not None

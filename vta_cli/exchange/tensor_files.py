@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
 
 from vta_cli.errors import HeadError, UsageError
+from vta_cli.exchange.hdf5_file import read_hdf5
 from vta_cli.exchange.torch_file import read_torch
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -27,7 +28,7 @@ KINDS = {
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the named arrays of a torch file or of safetensors.
+    """Read the named arrays of a torch file, of safetensors, or of a Keras weight file (HDF5).
 
     Returns
     -------
@@ -39,7 +40,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     UsageError
         ``no-such-file``, or ``unknown-head-file`` for other containers.
     HeadError
-        ``head-unreadable`` or ``not-plain-tensors``.
+        ``head-unreadable``, ``not-plain-tensors``, or ``missing-extra`` for HDF5.
     """
     start = first_bytes(path)
     if path.stat().st_size > MAX_FILE_BYTES:
@@ -50,13 +51,15 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
         )
     if start.startswith(ZIP):
         return read_torch(path)
+    if start.startswith(HDF5):
+        return read_hdf5(path)
     # eight bytes of length, then JSON: huggingface.co/docs/safetensors
     if len(start) > 8 and start[8:9] == b"{":
         return _read_safetensors(path)
-    what = "an old torch file (before 1.6)" if start[:1] == b"\x80" else "neither"
+    what = "an old torch file (before 1.6)" if start[:1] == b"\x80" else "none of them"
     raise UsageError(
         "unknown-head-file",
-        f"{path} should be a torch file or safetensors, and is {what}",
+        f"{path} should be a torch file, safetensors or HDF5, and is {what}",
         hint="open it with the program that made it and save it as safetensors",
     )
 

@@ -1,19 +1,23 @@
 """Published heads into a store, and heads of a store out of it as folders fit for publishing."""
 
+import importlib.util
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from blake3 import blake3
+from numpy.typing import NDArray
 
 import vta_cli
-from vta_cli.backbones.registry import resolve
-from vta_cli.errors import UsageError
+from vta_cli.backbones.planning import attribute, expected_recipe
+from vta_cli.backbones.registry import locate_weights, resolve
+from vta_cli.errors import BackboneError, UsageError
 from vta_cli.exchange.card import card, known_json
 from vta_cli.exchange.published import read_published
 from vta_cli.exchange.records import Choice, Published
@@ -25,6 +29,8 @@ from vta_cli.pipelines.train import NAME
 from vta_cli.records import Promise, Recipe
 from vta_cli.store.store import Store
 
+WRITE_NETWORK = "vta_cli.backbones.mobilenet_onnx:write"
+"""Loaded only when a file holds a network: it imports onnx."""
 HEAD_FILE = f"head{SUFFIX}"
 JSON_FILE = "head.json"
 CARD_FILE = "README.md"
@@ -50,6 +56,8 @@ class Wish:
         Space of the store to which the head is tied.
     replace : bool
         Whether a head of that name may be replaced.
+    network_to : Path or None
+        Folder for the network that a file holds below its head; None: beside the file.
     """
 
     kind: str | None = None
@@ -59,6 +67,7 @@ class Wish:
     score_classes: Sequence[str] = ()
     space: str | None = None
     replace: bool = False
+    network_to: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -144,8 +153,11 @@ def _own(file: Path, wish: Wish) -> tuple[Head, tuple[str, ...]]:
 
 def _foreign(store: Store, file: Path, wish: Wish) -> tuple[Head, tuple[str, ...]]:
     published = read_published(file, wish.kind)
-    recipe, notes = _recipe(store, published, wish)
     promise = _promise(published, wish)
+    if published.network is not None:
+        recipe, notes = _with_network(file, published.network, wish)
+    else:
+        recipe, notes = _recipe(store, published, wish)
     layers = collapse(published.layers)
     meta = {
         "vta": vta_cli.__version__,
@@ -200,6 +212,39 @@ def _recipe(store: Store, published: Published, wish: Wish) -> tuple[Recipe, tup
     extra = {"mean": list(spec.mean), "std": list(spec.std), "pool": spec.pool} if spec.mean else {}
     recipe = Recipe(spec.name, ANY_WEIGHTS, published.dim, preprocess, extra=extra)
     return recipe, _remarks(published, spec.name)
+
+
+def _with_network(
+    file: Path, network: Mapping[str, NDArray[Any]], wish: Wish
+) -> tuple[Recipe, tuple[str, ...]]:
+    """Write the network that came with the head as a backbone, and return its recipe."""
+    for option, value in (("--backbone", wish.backbone), ("--space", wish.space)):
+        if value:
+            raise UsageError(
+                "own-network",
+                f"{file} holds its own network, so {option} has no meaning",
+                hint=f"leave {option} out",
+            )
+    if importlib.util.find_spec("onnx") is None:
+        raise BackboneError(
+            "missing-extra",
+            "turning the network into a backbone needs the package onnx, which is not installed",
+            hint="pip install 'vta[nima]'",
+        )
+    folder = wish.network_to or file.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(
+            "no-such-folder",
+            f"cannot write the network into {folder}: it does not exist",
+            hint=f"make it first: mkdir -p {folder}",
+        )
+    made: Path = attribute(WRITE_NETWORK)(network, folder / f"nima-mobilenet-{file.stem}.onnx")
+    recipe = expected_recipe(resolve(str(made)), locate_weights(resolve(str(made))), "auto")
+    if recipe is None:
+        raise BackboneError(
+            "weights-mismatch", f"{made} cannot be planned", hint="this is a fault of vta"
+        )
+    return recipe, (f"its network was written to {made}; embed with --backbone {made}",)
 
 
 def _of_space(store: Store, published: Published, wish: Wish) -> tuple[Recipe, tuple[str, ...]]:
