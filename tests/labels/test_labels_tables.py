@@ -9,6 +9,7 @@ import pytest
 from vta_cli.errors import UsageError
 from vta_cli.labels.any_table import kind_of, read_labels
 from vta_cli.labels.distribution import distribution, of_rater, raters
+from vta_cli.labels.journal import Journal, judge_event
 from vta_cli.labels.table_classes import read_class_table
 from vta_cli.labels.table_scores import read_scores, read_tier_table
 from vta_cli.labels.tags import read_tags
@@ -213,6 +214,15 @@ class TestAnyTable:
         assert values(read_labels(file, kind="scores")) == {"a": 7, "b": 3}
         assert read_labels(file, kind="tags").names == ("x", "y")
         assert read_labels(file, kind="ordinal", column="score").bins == (3, 7)
+
+    def test_a_journal_of_judgements_is_known(self, tmp_path):
+        image = tmp_path / "a.jpg"
+        image.write_bytes(b"x")
+        journal = Journal(tmp_path / "taste.jsonl")
+        journal.append([judge_event("ab" * 32, 1, str(image), mode="single")])
+        journal.close()
+
+        assert values(read_labels(tmp_path / "taste.jsonl")) == {"a": 1}
 
     def test_other_kinds_have_other_readers(self, table):
         assert slug_of(read_labels, table(column("label", 1)), kind="pairs") == "no-such-kind"

@@ -1,10 +1,11 @@
-"""The reader of `--labels FILE`: decides which kind of judgement the table holds."""
+"""The reader of `--labels FILE`: decides which kind of judgement the file holds."""
 
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from vta_cli.errors import UsageError
+from vta_cli.labels.journal import is_journal, read_journal
 from vta_cli.labels.records import Kind, LabelSet
 from vta_cli.labels.rows import BLANK, find_column, number, plain, records, require_file, text
 from vta_cli.labels.table import LABEL_COLUMNS, NEGATIVE, POSITIVE, read_table
@@ -29,7 +30,7 @@ def read_labels(
     Parameters
     ----------
     file : Path
-        See `vta_cli.labels.rows.records`.
+        See `vta_cli.labels.rows.records`; or the journal of the labelling page, which is binary.
     kind : Kind, optional
         What the labels are; without it `kind_of` decides, by the columns and what stands in them.
     positive : str, optional
@@ -47,6 +48,8 @@ def read_labels(
         ``no-such-kind``, and what the reader of the kind raises.
     """
     require_file(file)
+    if kind in {None, "binary"} and is_journal(file):
+        return read_journal(file)
     found = kind or ("binary" if positive is not None else kind_of(file, column))
     if found == "binary":
         return read_table(file, positive=positive, label_column=column, path_column=path_column)
