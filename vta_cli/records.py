@@ -143,23 +143,24 @@ class Promise:
 
     Attributes
     ----------
-    kind : {"probability", "rating", "classes", "distribution"}
+    kind : {"probability", "rating", "classes", "distribution", "tags", "duel"}
         ``probability``: calibrated, of being liked. ``rating``: in the units of the labels.
         ``classes``: the largest probability among the `chosen` classes. ``distribution``: the mean
-        of `values` under the predicted shares.
+        of `values` under the predicted shares. ``tags``: the largest probability among the `chosen`
+        tags, any number of which may hold. ``duel``: of winning against the middle labelled image.
     low, high : float
         Ends of the scale.
     bounded : bool
         Whether scores beyond the ends are impossible; otherwise they are merely unusual.
     names : tuple of str
-        Classes, in the order of the head's outputs.
+        Classes or tags, in the order of the head's outputs.
     chosen : tuple of int
-        Classes that the score speaks of.
+        Classes or tags that the score speaks of.
     values : tuple of float
         Value of each bin of a distribution.
     """
 
-    kind: Literal["probability", "rating", "classes", "distribution"]
+    kind: Literal["probability", "rating", "classes", "distribution", "tags", "duel"]
     low: float = 0.0
     high: float = 1.0
     bounded: bool = True
@@ -180,6 +181,11 @@ class Promise:
                 return f"probability of {picked}, of the classes {', '.join(self.names)}"
             case "distribution":
                 return f"mean rating, {scale}, of a distribution over {len(self.values)} bins"
+            case "tags":
+                picked = " or ".join(self.names[index] for index in self.chosen)
+                return f"probability of the tag {picked}, of the tags {', '.join(self.names)}"
+            case "duel":
+                return "probability of winning against the middle labelled image"
 
 
 @dataclass(frozen=True)
@@ -301,4 +307,96 @@ class TrainReport:
     trust: Literal["none", "low", "fair", "good"]
     notes: tuple[str, ...]
     train_auc: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measure of a head, out of fold, beside what needs no picture at all.
+
+    Attributes
+    ----------
+    name : str
+        For people, with its unit or limit where it has one.
+    better : {"high", "low"}
+    found : Interval
+        Out of fold.
+    base : float
+        The same for predicting the base rate: the labels' mean, shares or middle. NaN if undefined.
+    train : float
+        The same on the labels that fitted the head; NaN if undefined.
+    """
+
+    name: str
+    better: Literal["high", "low"]
+    found: Interval
+    base: float
+    train: float
+
+
+@dataclass(frozen=True, slots=True)
+class NameFigures:
+    """How one class, tier or tag fares, out of fold; NaN where it is not defined.
+
+    `f2` is the F-measure that weighs recall twice; `auc` compares it with all others.
+    """
+
+    name: str
+    n_labels: int
+    recall: float
+    precision: float
+    f2: float
+    auc: float
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A label that may be wrong: the head, fitted without it, disagrees.
+
+    `row` is the row of the label as it was given, `loss` how much the head disagrees (larger is
+    more), `label` and `found` what was said and what the head says, for people.
+    """
+
+    row: int
+    label: str
+    found: str
+    loss: float
+
+
+@dataclass(frozen=True)
+class KindReport:
+    """What is known of a head for judgements that are not yes or no, all of it out of fold.
+
+    Attributes
+    ----------
+    head, kind : str
+        Name of the head and kind of the labels.
+    n_labels, n_groups, n_folds : int
+        Labels (pairs, in a set of pairs), groups of near-copies among the images, folds.
+    figures : tuple of Figure
+    by_name : tuple of NameFigures
+        Per class, tier or tag; empty for other kinds.
+    confusion : ndarray of shape (n_names, n_names), int64, or None
+        Row: label; column: what the head says.
+    suspects : tuple of Suspect
+        All labels, the most doubtful first.
+    detail : str
+        What was chosen, for people.
+    notes : tuple of str
+        Sentences for the user.
+    seconds : float
+        Wall time of the fit, cross-validation included [s].
+    """
+
+    head: str
+    kind: str
+    n_labels: int
+    n_groups: int
+    n_folds: int
+    figures: tuple[Figure, ...]
+    by_name: tuple[NameFigures, ...]
+    confusion: NDArray[np.int64] | None
+    suspects: tuple[Suspect, ...]
+    detail: str
+    notes: tuple[str, ...]
     seconds: float

@@ -22,8 +22,18 @@ from vta_cli.records import Layer, Promise
 TYPE = "layers"
 """What the ``type`` of such a head's document says."""
 
-Output = Literal["plain", "tanh", "softmax"]
-"""What is made of the last layer: nothing; ``(tanh(z) + 1) / 2``; shares that sum to 1."""
+Output = Literal["plain", "tanh", "softmax", "cumulative", "sigmoid"]
+"""What is made of the last layer: nothing; ``(tanh(z) + 1) / 2``; shares that sum to 1; the same
+from the log-odds of lying at or below each step but the last; probabilities of their own."""
+OUTPUTS: dict[str, tuple[str, ...]] = {
+    "classes": ("softmax",),
+    "tags": ("sigmoid",),
+    "duel": ("sigmoid",),
+    "distribution": ("softmax", "cumulative"),
+    "rating": ("plain", "tanh"),
+    "probability": ("plain", "tanh"),
+}
+"""Outputs that can keep each promise."""
 
 MAX_BLOCKS = 64
 MAX_DIM = 1_000_000
@@ -118,7 +128,7 @@ class LayeredHead:
         score : ndarray of shape (n,), float64
             What `promise` says; NaN for rows that hold values which are not finite.
         beside : dict of str to ndarray of shape (n,), float64
-            The probability of each class by its name; ``sd`` of a distribution.
+            The probability of each class or tag by its name; ``sd`` of a distribution.
 
         Raises
         ------
@@ -127,7 +137,7 @@ class LayeredHead:
         """
         out = self._outputs(blocks)
         promise = self.promise
-        if promise.kind == "classes":
+        if promise.kind in ("classes", "tags"):
             score = np.max(out[:, list(promise.chosen)], axis=1, initial=-np.inf)
             return score, {name: out[:, at] for at, name in enumerate(promise.names)}
         if promise.kind == "distribution":
@@ -234,6 +244,10 @@ def _finish(z: Floats, output: Output) -> Floats:
     """Make of the last layer what the head promises, shape (n, n_out)."""
     if output == "tanh":
         return sigmoid(2.0 * z)  # (tanh(z) + 1) / 2, without its cancellation near 0
+    if output == "sigmoid":
+        return sigmoid(z)
+    if output == "cumulative":
+        return from_cumulative(z)
     if output == "softmax":
         shares = np.exp(z - z.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
@@ -241,27 +255,40 @@ def _finish(z: Floats, output: Output) -> Floats:
     return z
 
 
+def from_cumulative(z: Floats) -> Floats:
+    """Return the share of each step from the log-odds of lying at or below it, shape (n, k + 1).
+
+    Parameters
+    ----------
+    z : ndarray of shape (n, k), float64
+        Of all steps but the last, increasing; where they are not, the step between has no share.
+    """
+    below = np.maximum.accumulate(sigmoid(z), axis=1)
+    ends = np.zeros((len(z), 1))
+    return np.diff(below, axis=1, prepend=ends, append=ends + 1.0)
+
+
 def _check_output(width: int, output: str, promise: Promise) -> None:
     """Raise `ValueError` if the last layer cannot give what is promised."""
     if output not in get_args(Output):
         raise ValueError(f"the output {output!r} is unknown")
     match promise.kind:
-        case "classes":
+        case "classes" | "tags":
             wanted = len(promise.names)
             chosen = promise.chosen
-            if wanted < 2 or len(set(promise.names)) < wanted:
+            if wanted < 2 - (promise.kind == "tags") or len(set(promise.names)) < wanted:
                 raise ValueError("classes need names, each of its own")
             if not chosen or not all(0 <= at < wanted for at in chosen):
                 raise ValueError("the chosen classes are not among the classes")
         case "distribution":
-            wanted = len(promise.values)
-        case "rating" | "probability":
+            wanted = len(promise.values) - (output == "cumulative")
+        case "rating" | "probability" | "duel":
             wanted = 1
         case _:
             raise ValueError(f"a head cannot promise {promise.kind!r}")
     if width != wanted:
         raise ValueError(f"the last layer gives {width} columns, the promise needs {wanted}")
-    if (promise.kind in ("classes", "distribution")) != (output == "softmax"):
+    if output not in OUTPUTS[promise.kind]:
         raise ValueError(f"the output {output!r} gives no {promise.kind}")
     if not promise.low < promise.high:
         raise ValueError("the scale is empty")
