@@ -20,8 +20,8 @@ from vta_cli.heads.saved import Head, load_head
 from vta_cli.images.decode import decode, from_pillow
 from vta_cli.images.keys import read_bytes
 from vta_cli.images.views import apply
-from vta_cli.pipelines.score import find_head, stands_in
-from vta_cli.records import Pixels, Promise, Recipe, Vectors
+from vta_cli.pipelines.score import find_head, recipes_of, stands_in
+from vta_cli.records import Pixels, Promise, Vectors
 from vta_cli.store.store import Store
 
 BATCH = 32
@@ -37,8 +37,7 @@ class LoadedTaste:
     def __init__(self, taste: Head, *, weights: str | None = None, device: str = "auto") -> None:
         self.taste = taste
         self._backbones: list[Backbone] = []
-        for data in taste.recipes:
-            recipe = Recipe.from_json(data)
+        for recipe in recipes_of(taste, str(taste.meta.get("name", ""))):
             backbone = load(
                 resolve(recipe.backbone), weights=weights, device=device, precision=recipe.precision
             )

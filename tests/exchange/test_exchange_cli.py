@@ -12,8 +12,9 @@ import pytest
 from published_files import published, ratings, run_here, save_city
 
 from vta_cli.backbones.registry import resolve
+from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.saved import load_head
-from vta_cli.records import Recipe
+from vta_cli.records import Layer, Promise, Recipe
 from vta_cli.store.store import Store
 
 L14 = "open_clip:ViT-L-14-quickgelu/openai"
@@ -261,3 +262,17 @@ def test_bad_use_of_import(fresh, here):
     ran = here("heads", "import", "city.safetensors", "-b", L14, cwd=fresh)
     assert ran.code == 2
     assert "--replace" in ran.err
+
+
+def test_a_head_with_nonsense_for_a_recipe_is_refused(fresh, here):
+    """A stranger's head may say anything; it ends in an error that names it."""
+    layer = Layer("affine", np.ones((1, 4)), np.zeros(1))
+    for recipes in ((), ({"backbone": 3},), ({"backbone": "classic/1", "dim": 9},)):
+        head = LayeredHead(
+            (layer,), "plain", Promise("rating"), (4,), normalise=True, recipes=recipes
+        )
+        head.save(fresh / "odd.safetensors")
+        ran = here("heads", "import", "odd.safetensors", cwd=fresh)
+        assert ran.code == 1
+        assert "error[head-unreadable]: the head odd.safetensors" in ran.err
+    assert not list((fresh / ".vta/heads").glob("*"))

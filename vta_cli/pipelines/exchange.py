@@ -24,7 +24,7 @@ from vta_cli.exchange.records import Choice, Published
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.layers import collapse
 from vta_cli.heads.saved import Head, is_own, load_head
-from vta_cli.pipelines.score import ANY_WEIGHTS, SUFFIX, find_head
+from vta_cli.pipelines.score import ANY_WEIGHTS, SUFFIX, find_head, recipes_of
 from vta_cli.pipelines.train import NAME
 from vta_cli.records import Promise, Recipe
 from vta_cli.store.store import Store
@@ -148,7 +148,9 @@ def _own(file: Path, wish: Wish) -> tuple[Head, tuple[str, ...]]:
                 f"{file} is a head of vta, which says all of itself; {option} cannot change it",
                 hint=f"leave {option} out",
             )
-    return load_head(file), ()
+    head = load_head(file)
+    recipes_of(head, file.name)
+    return head, ()
 
 
 def _foreign(store: Store, file: Path, wish: Wish) -> tuple[Head, tuple[str, ...]]:
@@ -361,6 +363,7 @@ def export_head(store: Store, name: str | None, out: Path, licence: str | None) 
     """
     path = find_head(store, name)
     head = load_head(path)
+    recipes_of(head, path.stem)
     if not out.absolute().parent.is_dir():
         raise UsageError(
             "no-such-folder",
@@ -391,8 +394,7 @@ def export_head(store: Store, name: str | None, out: Path, licence: str | None) 
 def describe(head: Head) -> list[str]:
     """Say what a head reads and gives, a sentence a line."""
     lines = []
-    for data in head.recipes:
-        recipe = Recipe.from_json(data)
+    for recipe in recipes_of(head, str(head.meta.get("name"))):
         shape = recipe.preprocess
         how = {
             "native": f"longest side at most {shape.resize_px} px",

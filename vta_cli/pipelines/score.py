@@ -87,9 +87,33 @@ def load_model(store: Store, name: str | None) -> Model:
     """
     path = find_head(store, name)
     taste = load_head(path)
-    found = [_find_space(store, Recipe.from_json(recipe), path.stem) for recipe in taste.recipes]
+    found = [_find_space(store, recipe, path.stem) for recipe in recipes_of(taste, path.stem)]
     notes = tuple(note for _, note in found if note)
     return Model(path.stem, taste, tuple(space for space, _ in found), notes)
+
+
+def recipes_of(head: Head, name: str) -> list[Recipe]:
+    """Return the recipes of the vectors that a head reads, in block order.
+
+    Raises
+    ------
+    HeadError
+        If what the head says of them is no recipe, or does not fit its widths: heads may come
+        from anyone.
+    """
+    try:
+        found = [Recipe.from_json(data) for data in head.recipes]
+        dims = [recipe.dim for recipe in found]
+        words = [word for recipe in found for word in (recipe.backbone, recipe.weights)]
+    except (TypeError, KeyError, ValueError):
+        found, dims, words = [], [], []
+    if dims != list(head.dims) or any(type(word) is not str for word in words):
+        raise HeadError(
+            "head-unreadable",
+            f"the head {name} does not say which vectors it reads",
+            hint="train it again, or import it again",
+        )
+    return found
 
 
 def find_head(store: Store, name: str | None) -> Path:
