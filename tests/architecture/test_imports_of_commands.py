@@ -76,10 +76,12 @@ def test_help_of_a_verb_imports_no_room(verb, tmp_path):
     ],
     ids=lambda args: " ".join(args[:2]),
 )
-def test_cached_work_imports_nothing_heavy(args, trained_once, tmp_path):
+def test_cached_work_imports_nothing_heavy(args, request):
     """On cached vectors no verb imports a network package, scikit-learn or LightGBM."""
-    args = [str(tmp_path / word) if word == "out" else word for word in args]
-    code, tops, run = modules_after(args, trained_once)
+    # what leaves a journal gets a folder of its own
+    arranges = "--copy-to" in args
+    folder = request.getfixturevalue("trained_folder" if arranges else "trained_once")
+    code, tops, run = modules_after(args, folder)
     assert code == 0, run.stderr
     assert not tops & set(HEAVY)
     if args[0] != "embed":

@@ -46,7 +46,10 @@ def decode_keys(content: memoryview) -> Keys:
         If the content is no such table.
     """
     try:
-        table = pq.read_table(pa.BufferReader(pa.py_buffer(content)), columns=[COLUMN])
+        # `read_table` goes through datasets and a pool of threads, and a process that ends while
+        # the pool is still starting is aborted by the C++ runtime
+        file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(content)), pre_buffer=False)
+        table = file.read(columns=[COLUMN], use_threads=False)
         column = table.column(COLUMN)
         if column.type != pa.binary(KEY_BYTES) or column.null_count:
             raise ValueError(f"column {COLUMN} is {column.type}, not whole keys")
