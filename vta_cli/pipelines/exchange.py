@@ -24,8 +24,7 @@ from vta_cli.exchange.records import Choice, Published
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.layers import collapse
 from vta_cli.heads.saved import Head, is_own, load_head
-from vta_cli.pipelines.score import ANY_WEIGHTS, SUFFIX, find_head, recipes_of
-from vta_cli.pipelines.train import NAME
+from vta_cli.pipelines.score import ANY_WEIGHTS, HEAD_NAME, SUFFIX, find_head, recipes_of
 from vta_cli.records import Promise, Recipe
 from vta_cli.store.store import Store
 
@@ -118,7 +117,7 @@ def head_file(file: Path) -> Path:
 
 
 def _target(store: Store, name: str, *, replace: bool) -> Path:
-    if not NAME.fullmatch(name):
+    if not HEAD_NAME.fullmatch(name):
         raise UsageError(
             "bad-name",
             f"{name!r} cannot name a head",

@@ -3,6 +3,7 @@
 No image is opened. Rows come in source order, in blocks, in bounded memory.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ NOT_EMBEDDED = "not-embedded"
 BLOCK_ROWS = 1024
 """Rows scored together: they fit the cache for dims of hundreds to thousands."""
 SUFFIX = ".safetensors"
+HEAD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,100}")
+"""Names that a saved head may have: names of files everywhere."""
 ANY_WEIGHTS = "any"
 """Weights digest of a recipe that names its backbone but not the file: heads of other tools do."""
 

@@ -1,6 +1,5 @@
 """Learn a taste: labels become keys, keys become vectors, vectors and targets become a head."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import vta_cli
 from vta_cli.errors import UsageError, VtaError
 from vta_cli.heads.taste import Taste
 from vta_cli.heads.train import train_binary
+from vta_cli.labels.journal import is_journal
 from vta_cli.labels.merge import Judged, merge, require_both
 from vta_cli.labels.records import LabelSet
 from vta_cli.labels.registry import reader
@@ -23,7 +23,7 @@ from vta_cli.neighbors.regroup import group_rows
 from vta_cli.pipelines.embed import EmbedReport, embed
 from vta_cli.pipelines.lanes import Lane, key_rows
 from vta_cli.pipelines.progress import Progress
-from vta_cli.pipelines.score import SUFFIX
+from vta_cli.pipelines.score import HEAD_NAME, SUFFIX
 from vta_cli.pipelines.sources import Known, Source, known_refs, refs_of
 from vta_cli.pipelines.spaces import default_threshold
 from vta_cli.records import ImageRef, Skip, TrainReport, Vectors
@@ -32,7 +32,6 @@ from vta_cli.store.store import Store
 
 MAX_REMEMBERED = 20_000
 """Labels whose keys a head remembers, for `vta explain`."""
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,100}")
 
 
 @dataclass(frozen=True)
@@ -96,10 +95,13 @@ def labels_from_file(
     label_column: str | None = None,
     path_column: str | None = None,
 ) -> LabelSet:
-    """Read labels from a table; see `vta_cli.labels.table`."""
-    labels = reader("table")(
-        file, positive=positive, label_column=label_column, path_column=path_column
-    )
+    """Read labels from a table, see `vta_cli.labels.table`, or from the journal of `vta label`."""
+    if is_journal(file):
+        labels = reader("journal")(file)
+    else:
+        labels = reader("table")(
+            file, positive=positive, label_column=label_column, path_column=path_column
+        )
     require_both(labels.labels)
     return labels
 
@@ -171,7 +173,7 @@ def _target(store: Store, plan: Plan) -> Path:
                 hint=f"make it first: mkdir -p {plan.out.parent}",
             )
         return plan.out
-    if not NAME.fullmatch(plan.name):
+    if not HEAD_NAME.fullmatch(plan.name):
         raise UsageError(
             "bad-name",
             f"{plan.name!r} cannot name a head",
