@@ -111,12 +111,13 @@ def label(
     from vta_cli.pipelines.label_load import Inputs
     from vta_cli.pipelines.label_serve import export, open_page
     from vta_cli.pipelines.lanes import Engine
+    from vta_cli.pipelines.score import HEAD_NAME
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
-    from vta_cli.pipelines.train import NAME, labels_from_file
+    from vta_cli.pipelines.train import labels_from_file
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
     choice(mode, MODES, "--mode")
-    if not NAME.fullmatch(name):
+    if not HEAD_NAME.fullmatch(name):
         raise UsageError("bad-name", f"{name!r} cannot name a head", hint="use letters and digits")
     if link and export_folders is None:
         raise UsageError("no-target", "--link goes with --export-folders", hint="add it")
