@@ -157,7 +157,8 @@ class LayeredHead:
     def _outputs(self, blocks: Sequence[NDArray[np.floating]]) -> Floats:
         """Return what the network gives, shape (n, n_out)."""
         n = check_blocks(blocks, self.dims)
-        found = [np.empty((0, check_layers(self._layers, sum(self.dims))))]
+        width = check_layers(self._layers, sum(self.dims)) + (self._output == "cumulative")
+        found = [np.empty((0, width))]
         with np.errstate(invalid="ignore", over="ignore"):
             for rows, n_real in self._pieces(blocks, n):
                 unknown = ~np.isfinite(rows).all(axis=1)

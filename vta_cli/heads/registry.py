@@ -31,6 +31,10 @@ STAND_IN = "centroid"
 FEWEST_LABELS = {"centroid": 1, "logistic": 4, "kernel": 4, "knn": 4, "boosting": 20}
 """Independent labels a side from which a member makes sense."""
 
+PRIOR_WEIGHTS = {"centroid": 1.0, "logistic": 1.0, "kernel": 3.0, "knn": 0.5, "boosting": 1.0}
+"""What members weigh in an ensemble before their out-of-fold scores speak: their worth on the sets
+of `benchmarks/heads_vs_original`, rounded."""
+
 PARTS = {
     "linear": "vta_cli.heads.parts:LinearPart",
     "radial": "vta_cli.heads.parts:RadialPart",
@@ -38,6 +42,27 @@ PARTS = {
     "trees": "vta_cli.heads.trees:TreesPart",
 }
 """Applied parts by kind; numpy alone."""
+
+
+LEARNERS = {
+    "ridge": "vta_cli.heads.regression:Ridge",
+    "ordinal": "vta_cli.heads.ordinal:Ordinal",
+    "softmax": "vta_cli.heads.softmax:Softmax",
+    "tags": "vta_cli.heads.tagging:Tagging",
+    "distribution": "vta_cli.heads.distribution:Distribution",
+    "pairs": "vta_cli.heads.duels:Duels",
+}
+"""Heads for judgements that are not yes or no; see `learner.Learner`."""
+
+KIND_HEADS = {
+    "scores": ("ridge",),
+    "ordinal": ("ordinal", "ridge"),
+    "classes": ("softmax",),
+    "tags": ("tags",),
+    "histograms": ("distribution", "ridge"),
+    "pairs": ("pairs",),
+}
+"""Kind of judgement to the heads that learn it, the default first."""
 
 
 def resolve(target: str) -> Any:
