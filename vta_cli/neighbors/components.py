@@ -6,7 +6,7 @@ from vta_cli.neighbors.join import Pairs
 from vta_cli.neighbors.rows import Ids
 
 
-def components(n: int, pairs: Pairs) -> Ids:
+def components(pairs: Pairs) -> Ids:
     """Number each row by the smallest row that a chain of pairs connects it to.
 
     Unlike `vta_cli.neighbors.groups.groups`, closeness carries over here: for folds a chain of
@@ -14,10 +14,8 @@ def components(n: int, pairs: Pairs) -> Ids:
 
     Parameters
     ----------
-    n : int
-        Number of rows.
     pairs : Pairs
-        Of a self join over these rows.
+        Of a self join over n rows.
 
     Returns
     -------
