@@ -61,15 +61,19 @@ class QuickFit:
 
     def scores(self, rows: NDArray[np.floating]) -> Floats:
         """Return probabilities of rows, shape (n,)."""
-        raw = rows @ self.coef.astype(rows.dtype) + rows.dtype.type(self.intercept)
-        return self.calibrator.probability(raw.astype(np.float64))
+        return self.opinions(rows)[0]
 
     def spread(self, rows: NDArray[np.floating]) -> Floats:
         """Return how far the committee differs on each row: standard deviation of raw scores."""
-        raw = rows @ self.committee.T.astype(rows.dtype)
-        raw += self.committee_intercepts.astype(rows.dtype)
-        spread: Floats = raw.std(axis=1).astype(np.float64)
-        return spread
+        return self.opinions(rows)[1]
+
+    def opinions(self, rows: NDArray[np.floating]) -> tuple[Floats, Floats]:
+        """Return probability and spread of each row, both of shape (n,), in one pass over them."""
+        coefs = np.vstack([self.coef[None], self.committee])  # (1 + n_folds, dim)
+        raw = (rows @ coefs.T.astype(rows.dtype)).astype(np.float64)
+        raw += np.concatenate([[self.intercept], self.committee_intercepts])
+        spread: Floats = raw[:, 1:].std(axis=1)
+        return self.calibrator.probability(raw[:, 0]), spread
 
 
 def fit_quick(

@@ -125,11 +125,15 @@ class Journal:
             self._file: IO[bytes] = path.open("a+b", buffering=0)
         except OSError as error:
             raise _unwritable(path, error) from error
-        with self._locked():
-            self._catch_up()
-            if not self._line:
-                self._write([{"vta_journal": FORMAT, "at": now()}])
-                _sync_folder(path.parent)
+        try:
+            with self._locked():
+                self._catch_up()
+                if not self._line:
+                    self._write([{"vta_journal": FORMAT, "at": now()}])
+                    _sync_folder(path.parent)
+        except BaseException:
+            self._file.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""

@@ -214,8 +214,8 @@ class Session:
             last = self.learner.history[-1] if self.learner.history else None
             return {
                 "version": self._version,
-                "left": int(free.sum()),
-                "images": int(pool.askable.sum()),
+                "left": int(free.sum()) + self.loader.n_coming(),
+                "images": int(pool.askable.sum()) + self.loader.n_coming(),
                 "vectors": int((pool.has & pool.askable).sum()),
                 "positive": int((pool.label == 1).sum()),
                 "negative": int((pool.label == 0).sum()),

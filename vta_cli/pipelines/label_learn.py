@@ -107,9 +107,8 @@ class Learner:
     def score_new(self, rows: NDArray[np.int64]) -> None:
         """Score rows whose vectors came after the fit; called under the lock."""
         if self.fit is not None and len(rows):
-            vectors = self._pool.vectors[rows]
-            self._pool.scores[rows] = self.fit.head.scores(vectors)
-            self._pool.spread[rows] = self.fit.head.spread(vectors)
+            found = self.fit.head.opinions(self._pool.vectors[rows])
+            self._pool.scores[rows], self._pool.spread[rows] = found
 
     def _run(self) -> None:
         while True:
@@ -208,8 +207,7 @@ def rescore(
     for start in range(0, len(has), SCORE_ROWS):
         part = slice(start, min(start + SCORE_ROWS, len(has)))
         if has[part].any():
-            scores[part] = head.scores(vectors[part])
-            spread[part] = head.spread(vectors[part])
+            scores[part], spread[part] = head.opinions(vectors[part])
     scores[~has] = np.nan
     spread[~has] = 0.0
     return scores, spread

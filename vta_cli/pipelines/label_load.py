@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.backbones.protocol import BackboneSpec
-from vta_cli.errors import VtaError
+from vta_cli.errors import UnreadableImageError, VtaError
+from vta_cli.images.keys import key_of, read_bytes
 from vta_cli.labels.records import Label
 from vta_cli.pipelines.embed import embed
 from vta_cli.pipelines.label_pool import (
@@ -29,6 +30,7 @@ from vta_cli.pipelines.lanes import Engine, Lane, choose
 from vta_cli.pipelines.progress import Silent, Stage
 from vta_cli.pipelines.sources import Known, Source, known_refs
 from vta_cli.records import ImageRef, Skip
+from vta_cli.store.catalogue import Entry
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
@@ -160,6 +162,10 @@ class Loader:
         """End after the image under way; what was embedded is committed."""
         self._stop.set()
         self._thread.join(timeout=60)
+
+    def n_coming(self) -> int:
+        """Return how many files of the source have yet to be opened."""
+        return sum(askable for _, _, askable in self._later.values())
 
     def _run(self) -> None:
         try:
@@ -295,12 +301,14 @@ class Loader:
         rows: set[int] = set()
         for batch in known_refs(self._store, Source(chunk, hidden=True)):
             for item in batch:
-                if isinstance(item, Skip) or item.entry is None:
+                if isinstance(item, Skip):
+                    self._later.pop(item.path, None)
                     self.loading.n_skipped += 1
                     continue
                 ref, label, askable = self._later.pop(item.ref.path, (item.ref, None, False))
-                self._add([Known(ref, item.entry)], label, askable=askable)
-                key = item.entry.key
+                entry = item.entry or _entry_of(ref)
+                self._add([Known(ref, entry)], label, askable=askable)
+                key = entry.key
                 row = None if key is None else self._pool.row(key.hex())
                 if row is not None and not self._pool.has[row]:
                     rows.add(row)
@@ -315,6 +323,19 @@ class Loader:
 
 def _always(label: int) -> Labelling:
     return lambda _path: (label, "folder")
+
+
+def _entry_of(ref: ImageRef) -> Entry:
+    """Look at a file that the catalogue does not believe in yet: it was changed a moment ago."""
+    key, reason, detail = None, None, ""
+    try:
+        key = key_of(read_bytes(ref.path))
+    except UnreadableImageError as error:
+        reason, detail = error.slug, error.message
+    return Entry(
+        path=ref.path, size_bytes=ref.size_bytes, mtime_ns=ref.mtime_ns,
+        key=key, width=0, height=0, format="", reason=reason, detail=detail,
+    )  # fmt: skip
 
 
 def _parts(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

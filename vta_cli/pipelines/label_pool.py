@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.records import Keys, Vectors
@@ -67,7 +68,8 @@ def make_sketch(dims: Sequence[int], n_images: int, sample: NDArray[np.float32])
     total = sum(dims)
     if total <= SKETCH_DIM or n_images * total <= EXACT_FLOATS or len(sample) <= SKETCH_DIM:
         return Sketch(tuple(dims), None)
-    values, vectors = np.linalg.eigh((sample @ sample.T).astype(np.float64))
+    with threadpool_limits(1):  # threads that wait for each other are slower than one
+        values, vectors = np.linalg.eigh(sample @ sample.T)
     keep = slice(-SKETCH_DIM, None)
     axes = sample.T @ (vectors[:, keep] / np.sqrt(np.maximum(values[keep], 1e-9)))
     return Sketch(tuple(dims), np.ascontiguousarray(axes[:, ::-1], dtype=np.float32))

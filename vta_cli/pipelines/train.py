@@ -136,6 +136,12 @@ def train(
     for space in spaces:
         space.refresh()
     keys, lost = _keys(store, source, spaces)
+    if not keys:
+        raise UsageError(
+            "not-embedded" if any(skip.reason == "not-embedded" for skip in lost) else "no-images",
+            f"none of the {len(lost)} labelled files has a vector: {'; '.join(_lost(lost))}",
+            hint="embed them first: vta embed FOLDER",
+        )
     judged = merge(labels, keys, on_conflict=plan.on_conflict)
     blocks = [space.read(judged.keys)[:, 0, :] for space in spaces]
     groups = _near_copies(blocks, default_threshold(spaces))

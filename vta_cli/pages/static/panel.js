@@ -87,13 +87,13 @@ export function makePanel(root) {
       el("dl", { class: "counts" },
         count("left", "left"), count("sitting", "this sitting"),
         count("positive", "liked", "like"), count("negative", "disliked", "dislike"),
-        count("trained", "trained on"), count("vectors", "with vectors"))),
+        count("trained", "learnt from"), count("vectors", "vectors"))),
     el("section", { class: "card", "aria-label": "How good it is" },
       el("div", { class: "figures" }, figure("auc", "AUC"), figure("accuracy", "right"), trend),
       told,
       el("div", { class: "row" }, learn, every)),
     el("section", { class: "card", "aria-label": "Scores and limits" },
-      plot("oof", "labelled, held out"), plot("unlabelled", "not labelled yet"), plot("sitting", "this sitting, when asked"),
+      plot("oof", "labelled, held out"), plot("unlabelled", "not labelled yet"), plot("sitting", "this sitting"),
       el("div", { class: "limits" }, low, high),
       el("div", { class: "row spread" }, shown, el("label", { class: "small" }, follow, "follow the head"))),
     el("section", { class: "card", "aria-label": "What to ask" },
@@ -141,7 +141,7 @@ export function makePanel(root) {
     draw(plots.oof, [[h.oof.negative, "dislike-bar"], [h.oof.positive, "like-bar over"]], [a, b]);
     draw(plots.unlabelled, [[h.unlabelled.all, "all-bar"]], [a, b]);
     draw(plots.sitting, [[h.sitting.negative, "dislike-bar"], [h.sitting.positive, "like-bar over"]], [a, b]);
-    captions.oof.textContent = `${sum(h.oof.negative)} − / ${sum(h.oof.positive)} +`;
+    captions.oof.textContent = `${sum(h.oof.positive)} liked, ${sum(h.oof.negative)} not`;
     captions.unlabelled.textContent = whole(sum(h.unlabelled.all));
     captions.sitting.textContent = now.session.n
       ? `${percent(now.session.accuracy)} right${now.session.auc === null ? "" : `, AUC ${three(now.session.auc)}`}` : "–";
@@ -154,7 +154,7 @@ export function makePanel(root) {
     value.sitting.textContent = whole(state.sitting);
     value.positive.textContent = whole(state.positive);
     value.negative.textContent = whole(state.negative);
-    value.trained.textContent = state.trained_on ? `${state.trained_on[0]} − ${state.trained_on[1]} +` : "–";
+    value.trained.textContent = state.trained_on ? `${state.trained_on[1]} + ${state.trained_on[0]}` : "–";
     value.vectors.textContent = state.vectors === state.images ? "all" : percent(state.vectors / Math.max(1, state.images));
     const fit = state.fit || {};
     value.auc.textContent = three(fit.auc);

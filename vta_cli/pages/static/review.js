@@ -40,7 +40,7 @@ export function review(root) {
         el("img", { src: picture(item.key, "thumb"), alt: `Image ${item.name}`, loading: "lazy" }),
         el("span", { class: "tag" }, el("b", { class: item.label ? "like" : "dislike" }, item.label ? "liked" : "disliked"),
           el("span", { class: doubtful ? "doubt" : "" }, item.opinion === null ? "" : `head: ${percent(item.opinion)}`))),
-      el("div", { class: "facts" }, el("b", {}, item.name.split("/").at(-1)), el("br"), `${item.rater || "?"}, ${item.mode}, ${when}`),
+      el("div", { class: "facts" }, el("b", { title: item.name }, item.name.split("/").at(-1)), `${item.rater || "?"}, ${item.mode}, ${when}`),
       el("div", { class: "row" },
         el("button", { type: "button", "data-act": "flip", onclick: () => change(item, 1 - item.label) }, item.label ? "Dislike" : "Like"),
         el("button", { type: "button", "data-act": "withdraw", onclick: () => change(item, null) }, "Withdraw")),

@@ -1,0 +1,244 @@
+"""The server of the page: who is let in, what is served, what a request can and cannot do."""
+
+import http.client
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from urllib.parse import urlsplit
+
+import pytest
+from label_pictures import make_folder
+
+START_S = 60
+
+
+class Page:
+    """A running `vta label`, and plain requests to it."""
+
+    def __init__(self, root, *args):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "vta_cli", "label", "pics", "--no-open", "--every", "0", *args],
+            cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        line = self.process.stdout.readline()
+        if "token=" not in line:
+            self.process.wait(START_S)
+            raise AssertionError(line + self.process.stderr.read())
+        self.url = line.split()[-1]
+        parts = urlsplit(self.url)
+        self.port, self.token = parts.port, re.search(r"token=([^#]+)", self.url)[1]
+        self.cookie = f"vta_{self.port}={self.token}"
+
+    def ask(self, method, path, body=None, *, cookie=None, host=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        given = {"Host": host or f"127.0.0.1:{self.port}"}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        if cookie is not False:
+            given["Cookie"] = cookie or self.cookie
+        if method == "POST":
+            given.setdefault("Origin", f"http://127.0.0.1:{self.port}")
+            given.setdefault("Content-Type", "application/json")
+        data = json.dumps(body) if isinstance(body, dict | list) else body
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in given.items():
+            connection.putheader(name, value)
+        if data is not None:
+            data = data.encode() if isinstance(data, str) else data
+            connection.putheader("Content-Length", str(len(data)))
+        connection.endheaders(data)
+        answer = connection.getresponse()
+        found = answer.status, answer.headers, answer.read()
+        connection.close()
+        return found
+
+    def get(self, path):
+        status, _, content = self.ask("GET", path)
+        assert status == 200, content
+        return json.loads(content)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        _, err = self.process.communicate(timeout=START_S)
+        return self.process.returncode, err
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("served") / "work")
+
+
+@pytest.fixture(scope="module")
+def page(root):
+    (root / "secret.txt").write_text("secret")
+    running = Page(root)
+    yield running
+    running.stop()
+
+
+def test_the_token_opens_once_and_a_cookie_carries_on(page):
+    status, headers, _ = page.ask("GET", f"/?token={page.token}", cookie=False)
+    assert status == 303
+    assert headers["Location"] == "/"
+    assert "HttpOnly" in headers["Set-Cookie"]
+    assert "SameSite=strict" in headers["Set-Cookie"]
+    status, headers, content = page.ask("GET", "/")
+    assert status == 200
+    assert b"<main" in content
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api/state", "/static/app.js", "/image/" + "0" * 64 + "/thumb"]
+)
+@pytest.mark.parametrize("cookie", [False, "vta_1=x", "wrong"])
+def test_without_the_token_nothing_is_answered(page, path, cookie):
+    given = f"vta_{page.port}=wrong" if cookie == "wrong" else cookie
+    assert page.ask("GET", path, cookie=given)[0] == 403
+    assert page.ask("GET", "/?token=wrong", cookie=False)[0] == 403
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1"]
+)
+def test_a_foreign_host_is_refused(page, host):
+    assert page.ask("GET", "/", host=host.format(port=page.port))[0] == 400
+    assert page.ask("GET", "/", host=f"localhost:{page.port}")[0] == 200
+
+
+def test_a_foreign_origin_is_refused(page):
+    body = {"next": 1}
+    assert page.ask("POST", "/api/next", body)[0] == 200
+    assert page.ask("POST", "/api/next", body, Origin="http://evil.example")[0] == 403
+    assert page.ask("POST", "/api/next", body, Origin="null")[0] == 403
+    assert page.ask("POST", "/api/next", body, Sec_Fetch_Site="cross-site")[0] == 403
+    assert page.ask("GET", "/api/state", Sec_Fetch_Site="cross-site")[0] == 403
+
+
+def test_a_form_of_another_page_cannot_post(page):
+    for kind in ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain"):
+        assert page.ask("POST", "/api/undo", "{}", Content_Type=kind)[0] == 415
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../app.py", "/static/..%2f..%2fapp.py", "/../secret.txt", "/%2e%2e/secret.txt",
+        "/static/index.html/../../secret.txt", "/secret.txt", "/image/../secret.txt/thumb",
+        "/image/..%2f..%2fsecret.txt/thumb", "/image/" + "0" * 64 + "/thumb",
+        "/image/%2fetc%2fpasswd/full", "//etc/passwd", "/static/",
+    ],
+)  # fmt: skip
+def test_no_path_leads_out(page, path):
+    status, _, content = page.ask("GET", path)
+    assert status in (400, 404)
+    assert b"secret" not in content.replace(b"secret.txt", b"")
+
+
+def test_an_image_of_the_store_that_is_not_of_the_source_is_not_served(page, root):
+    """Keys are looked up among the images of this page, not in the store."""
+    from vta_cli.images.keys import key_of
+
+    outside = key_of((root / "liked" / "l00.jpg").read_bytes()).hex()
+    inside = key_of((root / "pics" / "p00.jpg").read_bytes()).hex()
+    assert page.ask("GET", f"/image/{outside}/thumb")[0] == 404
+    status, headers, content = page.ask("GET", f"/image/{inside}/thumb")
+    assert status == 200
+    assert headers["Content-Type"] == "image/jpeg"
+    assert "immutable" in headers["Cache-Control"]
+    assert content[:2] == b"\xff\xd8"
+    assert page.ask("GET", f"/image/{inside}/huge")[0] == 404
+
+
+def test_a_file_that_was_changed_is_not_shown_under_its_old_key(page, root):
+    from vta_cli.images.keys import key_of
+
+    file = root / "pics" / "p23.jpg"
+    data = file.read_bytes()
+    file.write_bytes(data + b"x")
+    try:
+        assert page.ask("GET", f"/image/{key_of(data).hex()}/screen")[0] == 410
+    finally:
+        file.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("judge", {"mode": "single", "verdicts": [{"key": "x", "label": 1}]}),
+        ("judge", {"mode": "single", "verdicts": [{"key": "0" * 64, "label": 2}]}),
+        ("judge", {"mode": "single", "verdicts": [{"key": "0" * 64, "label": True}]}),
+        ("judge", {"verdicts": []}),
+        ("judge", []),
+        ("judge", "{"),
+        ("judge", {"mode": "single", "verdicts": "all"}),
+        ("next", {"next": -1}),
+        ("next", {"next": "many"}),
+        ("settings", {"low": "0"}),
+        ("tournament/begin", {"images": 8, "per_heat": 4, "targets": ["x"]}),
+    ],
+)
+def test_senseless_requests_are_refused(page, route, body):
+    status, _, content = page.ask("POST", f"/api/{route}", body)
+    assert status == 400, content
+    assert json.loads(content)["error"] == "bad-request"
+
+
+def test_requests_that_cannot_be_fulfilled_say_why(page):
+    for route, body, slug in (
+        ("judge", {"mode": "single", "verdicts": [{"key": "0" * 64, "label": 1}]}, "unknown-image"),
+        ("settings", {"strategy": "magic"}, "unknown-strategy"),
+        ("settings", {"low": 0.9, "high": 0.1}, "bad-limit"),
+        ("tournament/begin", {"images": 8, "per_heat": 99, "targets": [0.5]}, "bad-tournament"),
+        ("tournament/labels", {}, "no-tournament"),
+    ):
+        status, _, content = page.ask("POST", f"/api/{route}", body)
+        assert (status, json.loads(content)["error"]) == (409, slug)
+    status, _, content = page.ask("POST", "/api/drop", b"no image", Content_Type="image/png")
+    assert status == 422
+    assert json.loads(content)["error"] == "not-an-image"
+
+
+def test_a_label_is_on_the_disk_when_the_answer_comes(page, root):
+    item = json.loads(page.ask("POST", "/api/next", {"next": 1})[2])["next"][0]
+    verdict = {"key": item["key"], "label": 1}
+    status, _, content = page.ask("POST", "/api/judge", {"mode": "single", "verdicts": [verdict]})
+    assert status == 200
+    assert json.loads(content)["state"]["positive"] == 1
+    assert item["key"] in (root / ".vta" / "labels" / "label.jsonl").read_text()
+    assert page.ask("POST", "/api/undo", {})[0] == 200
+
+
+def test_killed_and_started_again_it_has_every_label(root, tmp_path):
+    work = shutil.copytree(root, tmp_path / "work", ignore=shutil.ignore_patterns("labels"))
+    first = Page(work)
+    item = json.loads(first.ask("POST", "/api/next", {"next": 1})[2])["next"][0]
+    verdict = {"key": item["key"], "label": 0}
+    assert first.ask("POST", "/api/judge", {"mode": "grid", "verdicts": [verdict]})[0] == 200
+    first.process.kill()
+    first.process.communicate()
+    second = Page(work, "--export-folders", "out")
+    assert second.token != first.token
+    assert second.ask("GET", "/", cookie=f"vta_{second.port}={first.token}")[0] == 403
+    assert second.get("/api/state")["negative"] == 1
+    code, err = second.stop()
+    assert code == 0, err
+    assert "0 liked, 1 disliked" in err
+    assert len(list((work / "out" / "disliked").iterdir())) == 1
+
+
+def test_misuse_is_told_before_a_page_is_opened(vta, root):
+    for args, slug in (
+        (["nowhere"], "no-"),
+        (["pics", "--mode", "quick"], "bad-choice"),
+        (["pics", "--move"], "no-target"),
+        (["pics", "--link"], "no-target"),
+        (["pics", "--name", "../x"], "bad-name"),
+        (["pics", "--journal", "secret.txt"], "not-a-journal"),
+    ):
+        ran = vta("label", *args, "--no-open", cwd=root)
+        assert ran.code == 2, ran.err
+        assert f"error[{slug}" in ran.err
