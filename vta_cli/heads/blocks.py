@@ -74,6 +74,11 @@ class Rows:
         return self._columns.bound(self.unit)
 
     @cached_property
+    def unit_squares(self) -> Floats:
+        """Squared length of each unit row (the number of its blocks that are not zero), (n, 1)."""
+        return np.asarray(np.sum(self.unit * self.unit, axis=1, keepdims=True))
+
+    @cached_property
     def bounded_squares(self) -> Floats:
         """Squared length of each bounded row, shape (n, 1)."""
         return np.asarray(np.sum(self.bounded * self.bounded, axis=1, keepdims=True))
@@ -160,7 +165,7 @@ def join(
     for block in blocks:
         part = np.array(block[start:stop], dtype=np.float64, order="C")
         if normalise:
-            norm = np.sqrt(np.sum(part * part, axis=1, keepdims=True))
+            norm = np.sqrt(np.einsum("ij,ij->i", part, part))[:, None]
             part /= np.where(norm > EMPTY_NORM, norm, 1.0)
         parts.append(part)
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

@@ -41,7 +41,11 @@ class Blend:
 
 
 def fit_blend(
-    raws: Sequence[Floats], targets: NDArray[np.int8], weights: Floats, kind: str
+    raws: Sequence[Floats],
+    targets: NDArray[np.int8],
+    weights: Floats,
+    kind: str,
+    prior: Floats | None = None,
 ) -> Blend:
     """Fit calibrators and shares on out-of-fold raw scores.
 
@@ -54,12 +58,14 @@ def fit_blend(
         Weights of the labels; classes are not balanced here, so that their proportion is the prior.
     kind : str
         Calibrator of the whole.
+    prior : ndarray of shape (n_members,), float64, optional
+        What the members weigh beforehand; alike by default.
     """
     if len(raws) == 1:
         own = calibrator(kind).fit(raws[0], targets, weights)
         return Blend((own,), np.ones(1), np.ones(1), own)
     spread = np.maximum([raw.std() for raw in raws], SMALLEST_SPREAD)
-    shares = stack(np.stack(raws) / spread[:, None], targets, weights)
+    shares = stack(np.stack(raws) / spread[:, None], targets, weights, prior)
     total = (shares / spread) @ np.stack(raws)
     return Blend(
         tuple(Sigmoid.fit(raw, targets, weights) for raw in raws),
@@ -70,7 +76,11 @@ def fit_blend(
 
 
 def fit_pooled(
-    raws: Sequence[Floats], targets: NDArray[np.int8], weights: Floats, kind: str
+    raws: Sequence[Floats],
+    targets: NDArray[np.int8],
+    weights: Floats,
+    kind: str,
+    prior: Floats | None = None,
 ) -> Blend:
     """Fit on all repeats together; each label still counts once.
 
@@ -84,6 +94,7 @@ def fit_pooled(
         np.tile(targets, n_repeats),
         np.tile(weights, n_repeats) / n_repeats,
         kind,
+        prior,
     )
 
 
@@ -93,6 +104,7 @@ def cross_fit(
     weights: Floats,
     folds: NDArray[np.int64],
     kind: str,
+    prior: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """Calibrate and blend each fold by what the other folds say.
 
@@ -115,7 +127,7 @@ def cross_fit(
         for fold in np.unique(fold_of):
             rows, held = fold_of != fold, fold_of == fold
             blend = fit_blend(
-                [raw[repeat, rows] for raw in raws], targets[rows], weights[rows], kind
+                [raw[repeat, rows] for raw in raws], targets[rows], weights[rows], kind, prior
             )
             found = blend.probabilities([raw[repeat, held] for raw in raws])
             each[:, repeat, held], whole[repeat, held] = found

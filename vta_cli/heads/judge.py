@@ -13,6 +13,7 @@ from vta_cli.heads.calibration import Sigmoid, choose_kind, log_odds, soft_targe
 from vta_cli.heads.crossfit import Blend, cross_fit, fit_pooled
 from vta_cli.heads.design import Design
 from vta_cli.heads.margins import safety_margins
+from vta_cli.heads.registry import PRIOR_WEIGHTS
 from vta_cli.heads.thresholds import recommend
 from vta_cli.heads.trust import trust_level, trust_notes
 from vta_cli.records import MemberReport, TrainReport
@@ -65,11 +66,15 @@ class Task:
         return weights
 
 
-def blend_members(task: Task, raws: Sequence[Floats]) -> tuple[Blend, Floats, Floats]:
+def blend_members(
+    task: Task, names: Sequence[str], raws: Sequence[Floats]
+) -> tuple[Blend, Floats, Floats]:
     """Decide how raw scores become probabilities.
 
     Parameters
     ----------
+    names : sequence of str
+        Of the members.
     raws : sequence of ndarray of shape (n_repeats, n), float64
         Out-of-fold raw scores of each member.
 
@@ -86,8 +91,9 @@ def blend_members(task: Task, raws: Sequence[Floats]) -> tuple[Blend, Floats, Fl
         whole = guess.probability(raws[0])
         return blend, whole[None], whole
     kind = choose_kind(task.n_rarer)
-    each, whole = cross_fit(raws, task.targets, task.weights, task.folds, kind)
-    return fit_pooled(raws, task.targets, task.weights, kind), each, whole
+    prior = np.array([PRIOR_WEIGHTS[name] for name in names])
+    each, whole = cross_fit(raws, task.targets, task.weights, task.folds, kind, prior)
+    return fit_pooled(raws, task.targets, task.weights, kind, prior), each, whole
 
 
 def _guess(task: Task) -> Sigmoid:

@@ -68,44 +68,55 @@ class LinearPart:
 
 @dataclass(frozen=True)
 class RadialPart:
-    """Raw score ``sum_i alpha_i * exp(-gamma * |bounded - t_i|^2) + intercept``.
+    """Raw score ``sum_i alpha_i * exp(-g_0 * |u - u_i|^2 - g_1 * |b - b_i|^2) + intercept``.
+
+    u are the unit rows and b the bounded ones: the first distance knows how the backbone weighs its
+    columns, the second lets every column have its say.
 
     Attributes
     ----------
-    templates : ndarray of shape (m, dim), float32
-        Bounded rows.
+    unit, bounded : ndarray of shape (m, dim), float32
+        The templates, read both ways.
     alpha : ndarray of shape (m,), float64
-    gamma, intercept : ndarray of shape (1,), float64
+    gamma : ndarray of shape (2,), float64
+    intercept : ndarray of shape (1,), float64
     """
 
     kind: ClassVar[str] = "radial"
-    templates: NDArray[np.float32]
+    unit: NDArray[np.float32]
+    bounded: NDArray[np.float32]
     alpha: Floats
     gamma: Floats
     intercept: Floats
 
     @cached_property
-    def _transposed(self) -> tuple[Floats, Floats]:
-        wide = self.templates.astype(np.float64)
-        return np.ascontiguousarray(wide.T), np.sum(wide * wide, axis=1)
+    def _wide(self) -> tuple[Floats, Floats, Floats]:
+        """Both readings, transposed and times twice their gamma, and what each template adds."""
+        unit, bounded = self.unit.astype(np.float64), self.bounded.astype(np.float64)
+        squares = self.gamma[0] * np.sum(unit * unit, axis=1)
+        squares += self.gamma[1] * np.sum(bounded * bounded, axis=1)
+        return (
+            np.ascontiguousarray(unit.T * (2.0 * self.gamma[0])),
+            np.ascontiguousarray(bounded.T * (2.0 * self.gamma[1])),
+            squares,
+        )
 
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
-        templates, squares = self._transposed
-        distances = rows.bounded @ templates  # (n, m)
-        distances *= -2.0
-        distances += rows.bounded_squares
-        distances += squares
-        np.maximum(distances, 0.0, out=distances)
-        distances *= -self.gamma[0]
-        np.exp(distances, out=distances)
-        found: Floats = distances @ self.alpha + self.intercept[0]
+        unit, bounded, squares = self._wide
+        exponents = rows.unit @ unit  # (n, m)
+        exponents += rows.bounded @ bounded
+        exponents -= self.gamma[0] * rows.unit_squares + self.gamma[1] * rows.bounded_squares
+        exponents -= squares
+        np.minimum(exponents, 0.0, out=exponents)
+        found: Floats = np.exp(exponents, out=exponents) @ self.alpha + self.intercept[0]
         return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what must be saved."""
         return {
-            "templates": self.templates,
+            "unit": self.unit,
+            "bounded": self.bounded,
             "alpha": self.alpha,
             "gamma": self.gamma,
             "intercept": self.intercept,
@@ -114,15 +125,16 @@ class RadialPart:
     @classmethod
     def restore(cls, arrays: Arrays, dim: int) -> Self:
         """Rebuild from saved arrays; raise `ValueError` where they cannot be right."""
-        templates = take(arrays, "templates", (None, dim), np.float32)
+        unit = take(arrays, "unit", (None, dim), np.float32)
         part = cls(
-            templates,
-            take(arrays, "alpha", (len(templates),), np.float64),
-            take(arrays, "gamma", (1,), np.float64),
+            unit,
+            take(arrays, "bounded", unit.shape, np.float32),
+            take(arrays, "alpha", (len(unit),), np.float64),
+            take(arrays, "gamma", (2,), np.float64),
             take(arrays, "intercept", (1,), np.float64),
         )
-        if not 0 < len(templates) <= MAX_TEMPLATES or part.gamma[0] < 0:
-            raise ValueError("a radial part needs templates and a width")
+        if not 0 < len(unit) <= MAX_TEMPLATES or part.gamma.min() < 0:
+            raise ValueError("a radial part needs templates and widths")
         return part
 
 

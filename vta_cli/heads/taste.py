@@ -146,9 +146,10 @@ class Taste:
 
     def _raws(self, blocks: Sequence[NDArray[np.floating]]) -> Iterator[tuple[slice, list[Floats]]]:
         """Yield the raw scores of each member for pieces of one fixed number of rows."""
+        ones = np.ones(sum(self.dims))
         with np.errstate(invalid="ignore", over="ignore"):
             for where, rows in pieces(blocks, self._columns, normalise=self.normalise):
-                unknown = ~np.isfinite(rows.unit).all(axis=1)
+                unknown = ~np.isfinite(rows.unit @ ones)  # one odd value shows in its row's sum
                 raws = [member.part.raw(rows) for member in self._members]
                 for raw in raws:
                     raw[unknown] = np.nan

@@ -95,7 +95,7 @@ def train_binary(
             fitter: Fitter = resolve(MEMBERS[name])()
             fitted.append(fitter.fit(design, task.targets, task.balanced, task.folds, seed))
         tell("judge", len(names), len(names) + 1)
-        blend, each, whole = blend_members(task, [item.raw_oof for item in fitted])
+        blend, each, whole = blend_members(task, names, [item.raw_oof for item in fitted])
         taste = _taste(design, names, fitted, blend, normalise=normalise)
         details = [item.detail for item in fitted]
         report = judge(head, task, names, details, blend, each, whole, ratio, notes)
