@@ -136,9 +136,8 @@ def import_file(
       vta heads import weights_mobilenet_aesthetic_0.07.hdf5 --name nima
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.console.errors import printable
-    from vta_cli.pipelines.exchange import Wish, describe, head_file, import_head
+    from vta_cli.pipelines.exchange import Wish, describe, import_head, read_head
 
-    head_file(file)  # a wrong path makes no store
     wish = Wish(
         kind=kind,
         backbone=backbone,
@@ -149,8 +148,9 @@ def import_file(
         replace=replace,
         network_to=network_to,
     )
+    found = read_head(file, wish)  # before the store: what cannot be read makes none
     with open_store(store, create=True) as opened:
-        done = import_head(opened, file, wish)
+        done = import_head(opened, found, wish)
     published = done.head.meta.get("published")
     if isinstance(published, dict):
         typer.echo(printable(f"{published.get('title')} of {published.get('source')}"), err=True)
@@ -183,7 +183,7 @@ def export(
       vta heads import taste-v1/ --store elsewhere/.vta
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.console.errors import printable
-    from vta_cli.pipelines.exchange import export_head
+    from vta_cli.pipelines.publish import export_head
 
     with open_store(store, read_only=True) as opened:
         made = export_head(opened, name, out, licence)

@@ -1,10 +1,7 @@
-"""Published heads into a store, and heads of a store out of it as folders fit for publishing."""
+"""Published heads into a store: what they read, what their score means, and what must be asked."""
 
 import importlib.util
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,21 +15,18 @@ import vta_cli
 from vta_cli.backbones.planning import attribute, expected_recipe
 from vta_cli.backbones.registry import locate_weights, resolve
 from vta_cli.errors import BackboneError, UsageError
-from vta_cli.exchange.card import card, known_json
 from vta_cli.exchange.published import read_published
 from vta_cli.exchange.records import Choice, Published
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.layers import collapse
 from vta_cli.heads.saved import Head, is_own, load_head
-from vta_cli.pipelines.score import ANY_WEIGHTS, HEAD_NAME, SUFFIX, find_head, recipes_of
+from vta_cli.pipelines.score import ANY_WEIGHTS, HEAD_NAME, SUFFIX, recipes_of
 from vta_cli.records import Promise, Recipe
 from vta_cli.store.store import Store
 
 WRITE_NETWORK = "vta_cli.backbones.mobilenet_onnx:write"
 """Loaded only when a file holds a network: it imports onnx."""
 HEAD_FILE = f"head{SUFFIX}"
-JSON_FILE = "head.json"
-CARD_FILE = "README.md"
 
 
 @dataclass(frozen=True)
@@ -78,8 +72,22 @@ class Imported:
     notes: tuple[str, ...]
 
 
-def import_head(store: Store, file: Path, wish: Wish) -> Imported:
+@dataclass(frozen=True)
+class Found:
+    """A file that was read and understood, before any store is touched."""
+
+    file: Path
+    content: Head | Published
+
+
+def read_head(file: Path, wish: Wish) -> Found:
     """Read a head that another tool, or another store's `vta heads export`, has published.
+
+    Parameters
+    ----------
+    file : Path
+        The head, or a folder that `export_head` has made.
+    wish : Wish
 
     Raises
     ------
@@ -88,41 +96,58 @@ def import_head(store: Store, file: Path, wish: Wish) -> Imported:
     HeadError
         If the file is damaged.
     """
-    store.require_writable()
-    file = head_file(file)
-    own = file.is_file() and is_own(file)
-    head, notes = _own(file, wish) if own else _foreign(store, file, wish)
-    if wish.name is None and own and file.name == HEAD_FILE:
-        name = str(head.meta.get("name") or file.absolute().parent.name)
-    else:
-        name = wish.name or re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-.")
-    path = _target(store, name, replace=wish.replace)
-    head = head.with_meta(name=name)
-    head.save(path)
-    return Imported(path, head, notes)
+    file = file / HEAD_FILE if file.is_dir() else file
+    if not file.is_file():
+        raise UsageError("no-such-file", f"there is no file {file}", hint="check the path")
+    if wish.name is not None:
+        _check_name(wish.name)
+    if is_own(file):
+        return Found(file, _own(file, wish))
+    published = read_published(file, wish.kind)
+    _promise(published, wish)
+    if published.network is None and wish.space is None:
+        _recipe(published, wish)
+    return Found(file, published)
 
 
-def head_file(file: Path) -> Path:
-    """Return the file of a head; of a folder that `export_head` has made, the one inside.
+def import_head(store: Store, found: Found, wish: Wish) -> Imported:
+    """Save a head that was read into a store.
 
     Raises
     ------
     UsageError
-        ``no-such-file``.
+        If the store has a head of that name, or a wish does not fit the store.
     """
-    found = file / HEAD_FILE if file.is_dir() else file
-    if not found.is_file():
-        raise UsageError("no-such-file", f"there is no file {found}", hint="check the path")
-    return found
+    store.require_writable()
+    path = _target(store, _name_of(found, wish), replace=wish.replace)
+    if isinstance(found.content, Published):
+        head, notes = _foreign(store, found.file, found.content, wish)
+    else:
+        head, notes = found.content, ()
+    head = head.with_meta(name=path.stem)
+    head.save(path)
+    return Imported(path, head, notes)
 
 
-def _target(store: Store, name: str, *, replace: bool) -> Path:
+def _name_of(found: Found, wish: Wish) -> str:
+    if wish.name is not None:
+        return wish.name
+    if not isinstance(found.content, Published) and found.file.name == HEAD_FILE:
+        return str(found.content.meta.get("name") or found.file.absolute().parent.name)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", found.file.stem).strip("-.")
+
+
+def _check_name(name: str) -> None:
     if not HEAD_NAME.fullmatch(name):
         raise UsageError(
             "bad-name",
             f"{name!r} cannot name a head",
             hint="give a --name of letters, digits, dots, dashes and underscores",
         )
+
+
+def _target(store: Store, name: str, *, replace: bool) -> Path:
+    _check_name(name)
     path = store.heads_dir / f"{name}{SUFFIX}"
     if path.exists() and not replace:
         raise UsageError(
@@ -134,7 +159,7 @@ def _target(store: Store, name: str, *, replace: bool) -> Path:
     return path
 
 
-def _own(file: Path, wish: Wish) -> tuple[Head, tuple[str, ...]]:
+def _own(file: Path, wish: Wish) -> Head:
     """Take a head of vta's own as it is; it knows its backbone."""
     given = {
         "--kind": wish.kind, "--backbone": wish.backbone, "--labels": wish.labels,
@@ -149,16 +174,19 @@ def _own(file: Path, wish: Wish) -> tuple[Head, tuple[str, ...]]:
             )
     head = load_head(file)
     recipes_of(head, file.name)
-    return head, ()
+    return head
 
 
-def _foreign(store: Store, file: Path, wish: Wish) -> tuple[Head, tuple[str, ...]]:
-    published = read_published(file, wish.kind)
+def _foreign(
+    store: Store, file: Path, published: Published, wish: Wish
+) -> tuple[Head, tuple[str, ...]]:
     promise = _promise(published, wish)
     if published.network is not None:
         recipe, notes = _with_network(file, published.network, wish)
+    elif wish.space is not None:
+        recipe, notes = _of_space(store, published, wish)
     else:
-        recipe, notes = _recipe(store, published, wish)
+        recipe, notes = _recipe(published, wish)
     layers = collapse(published.layers)
     meta = {
         "vta": vta_cli.__version__,
@@ -190,10 +218,8 @@ def _foreign(store: Store, file: Path, wish: Wish) -> tuple[Head, tuple[str, ...
     return head, (*published.notes, *notes)
 
 
-def _recipe(store: Store, published: Published, wish: Wish) -> tuple[Recipe, tuple[str, ...]]:
+def _recipe(published: Published, wish: Wish) -> tuple[Recipe, tuple[str, ...]]:
     """Return the recipe of the vectors that the head reads, and what there is to say about it."""
-    if wish.space is not None:
-        return _of_space(store, published, wish)
     choice = _choose(published, wish)
     spec = resolve(choice.backbone)
     if spec.dim is not None and spec.dim != published.dim:
@@ -338,56 +364,6 @@ def _promise(published: Published, wish: Wish) -> Promise:
             )
         chosen.append(names.index(name))
     return Promise("classes", names=names, chosen=tuple(chosen) or promise.chosen)
-
-
-def export_head(store: Store, name: str | None, out: Path, licence: str | None) -> Path:
-    """Write a head as a folder fit for publishing: the head, a card for people, plain JSON.
-
-    Content keys of the labelled images are left out: they would tell strangers who own the same
-    pictures what was liked.
-
-    Parameters
-    ----------
-    name : str or None
-        Name or file; None for the newest.
-    out : Path
-        The folder; it must not exist, or be empty.
-    licence : str or None
-        What the card says of the licence; None: that of an imported head, else a gap to fill.
-
-    Raises
-    ------
-    UsageError
-        If the folder is in use.
-    """
-    path = find_head(store, name)
-    head = load_head(path)
-    recipes_of(head, path.stem)
-    if not out.absolute().parent.is_dir():
-        raise UsageError(
-            "no-such-folder",
-            f"cannot write {out}: its folder does not exist",
-            hint=f"make it first: mkdir -p {out.parent}",
-        )
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UsageError(
-            "output-exists", f"{out} exists and is not empty", hint="name a new folder"
-        )
-    public = head.with_meta(name=head.meta.get("name") or path.stem)
-    public.meta.pop("labels", None)
-    known = known_json(public.meta, public.recipes, public.dims, public.promise, public.normalise)
-    made = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.name[:100]}-"))
-    try:
-        public.save(made / HEAD_FILE)
-        (made / JSON_FILE).write_text(known, encoding="utf-8")
-        text = card(public.meta, public.recipes, public.promise, public.normalise, licence)
-        (made / CARD_FILE).write_text(text, encoding="utf-8")
-        made.chmod(0o755)
-        os.replace(made, out)  # noqa: PTH105 - replaces an empty folder, and no other
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
-    return out
 
 
 def describe(head: Head) -> list[str]:
