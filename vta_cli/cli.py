@@ -71,7 +71,9 @@ class LazyGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; turn foreseen errors into one line and an exit code."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # here a full disk is an error; at exit it would be a traceback
+            return result
         except VtaError as error:
             if ctx.params.get("debug"):
                 raise
@@ -81,9 +83,7 @@ class LazyGroup(TyperGroup):
             sys.stderr.write("interrupted; what was committed stays\n")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            # The reader of our output went away (`| head`). Python would complain again when it
-            # flushes stdout at exit, so stdout is pointed at nothing first.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _abandon_stdout()  # the reader of our output went away (`| head`)
             raise typer.Exit(CLOSED_PIPE) from None
         except Exception as error:
             if ctx.params.get("debug") or isinstance(error, typer.Exit):
@@ -91,15 +91,27 @@ class LazyGroup(TyperGroup):
             raise typer.Exit(_foreign(error, ctx)) from None
 
 
+def _abandon_stdout() -> None:
+    """Point a stdout that cannot be written at nothing: Python would complain again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _foreign(error: Exception, ctx: Any) -> int:
     """Report what is not a VtaError: the parser's complaints, a full disk, and real surprises."""
     format_message = getattr(error, "format_message", None)
     if format_message is not None:  # the parser's own usage errors
         context = getattr(error, "ctx", None) or ctx
-        hint = f"see: {context.command_path} --help"
+        path = context.command_path
+        if context is ctx and ctx.invoked_subcommand:  # refused before the command had a context
+            path += f" {ctx.invoked_subcommand}"
+        hint = f"see: {path} --help"
         _print_error(UsageError("usage", format_message(), hint=hint))
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, OSError):
+        _abandon_stdout()
         what = error.strerror or str(error)
         name = f" {os.fsdecode(error.filename)}" if error.filename else ""
         hint = "check the path, its permissions and the free space, then run the command again"
@@ -173,6 +185,22 @@ def root(
         check_keys(called, ctx.default_map[called], [*known, "store"])
 
 
+def _stand_in_streams() -> None:
+    """Replace standard streams that the caller closed; Python makes them None.
+
+    What goes to a closed stderr is lost, as the caller wished. Writing data to a closed stdout
+    fails as it does for any program (`EBADF`), instead of the data being lost silently.
+    """
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
+    if sys.stdout is None:
+        closed = os.open(os.devnull, os.O_RDONLY)
+        sys.stdout = os.fdopen(closed, "w", encoding="utf-8")
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for good
+
+
 def main() -> None:
     """Entry point of the `vta` command."""
-    app()
+    _stand_in_streams()
+    app(prog_name="vta")

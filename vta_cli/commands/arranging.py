@@ -77,8 +77,20 @@ class Arrangement:
         folder, action = wanted[0]
         return cls(folder.absolute(), action, flat, dry_run)
 
-    def check(self, sources: Sequence[Path]) -> None:
-        """Refuse an output that lies in a source, or that cannot be written."""
+    def check(self, sources: Sequence[Path], store: Path) -> None:
+        """Refuse an output that lies in a source or in the store, or that is no folder.
+
+        Raises
+        ------
+        UsageError
+            See `check_output`; ``output-inside-store``.
+        """
+        if Path(os.path.realpath(self.out)).is_relative_to(os.path.realpath(store)):
+            raise UsageError(
+                "output-inside-store",
+                f"the output folder {self.out} lies inside the store {store}",
+                hint="choose an output folder of your own: the store's files are vta's",
+            )
         check_output(self.out, sources)
 
 
@@ -122,13 +134,15 @@ def arrange(
         sys.stdout.buffer.flush()
         typer.echo(f"dry run: {len(steps):,} files would be arranged in {wish.out}", err=True)
         return
-    if not steps:
+    where = printable(str(wish.out))
+    if not len(steps):
+        if steps.already:  # nothing to do is nothing to take back: no journal is begun
+            typer.echo(f"0 files: all {len(steps.already):,} were in {where} already", err=True)
         return
     outcome = execute(steps, journal_dir, command=shlex.join(["vta", *argv]), progress=watch)
     again = f", {outcome.already:,} were there already" if outcome.already else ""
     typer.echo(
-        f"{outcome.done:,} files: {wish.action.value} to {printable(str(wish.out))}{again}; "
-        f"`vta undo` takes it back",
+        f"{outcome.done:,} files: {wish.action.value} to {where}{again}; `vta undo` takes it back",
         err=True,
     )
     if outcome.failed:

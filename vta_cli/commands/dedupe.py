@@ -119,10 +119,10 @@ def dedupe(
     if wish is None and which is not None:
         raise UsageError("no-target", "--which needs a folder", hint="add --move-to FOLDER")
     found.check()
-    if wish is not None:
-        wish.check(found.folders())
     watch = progress(quiet)
     with open_store(store, read_only=wish is None) as opened:
+        if wish is not None:
+            wish.check(found.folders(), opened.path)
         spaces = spaces_for(opened, backbone or [])
         limit = threshold if threshold is not None else default_threshold(spaces)
         rule = keep or ("best" if model or heads_of(opened) else "largest")

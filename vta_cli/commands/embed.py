@@ -138,9 +138,9 @@ def summary(report: "EmbedReport") -> None:
             text = printable(f"{example.path}: {example.detail}".rstrip(": "))
             typer.echo(f"  {count:,} {reason}, e.g. {text}", err=True)
     if report.n_side_files:
-        example = printable(report.examples["side-file"].path)
+        passed = printable(report.examples["side-file"].path)
         typer.echo(
             f"{report.n_side_files:,} side files passed over (by name and content no images), "
-            f"e.g. {example}",
+            f"e.g. {passed}",
             err=True,
         )

@@ -98,7 +98,7 @@ def filter_images(
     with open_store(store, read_only=wish is None) as opened:
         picking = Picking(source or [], opened, model, watch, symlinks, hidden)
         if wish is not None:
-            wish.check(picking.folders)
+            wish.check(picking.folders, opened.path)
         kept = pick(picking.blocks(rule), rule)
         if wish is None:
             n_kept = print_paths((item.ref.path for item in kept), null=null)

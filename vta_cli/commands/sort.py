@@ -102,7 +102,7 @@ def sort(
     with open_store(store, read_only=wish is None) as opened:
         picking = Picking(source or [], opened, model, watch, symlinks, hidden)
         if wish is not None:
-            wish.check(picking.folders)
+            wish.check(picking.folders, opened.path)
         ranked = rank(pick(picking.blocks(rule), rule))
         if wish is not None:
             low, high = picking.low, picking.high
@@ -112,7 +112,7 @@ def sort(
             arrange(items, wish, opened.journal_dir, picking.folders, sys.argv[1:], watch)
         else:
             with open_output(output_format, output) as out:
-                for start in range(0, len(ranked), ROWS_AT_ONCE):
+                for start in range(0, max(len(ranked), 1), ROWS_AT_ONCE):
                     part = ranked[start : start + ROWS_AT_ONCE]
                     rows: dict[str, object] = {
                         "rank": list(range(start + 1, start + len(part) + 1)),

@@ -14,7 +14,6 @@ from dataclasses import replace
 from vta_cli.errors import UsageError
 from vta_cli.images.refs import Found, ScanRules, absolute
 from vta_cli.images.walk import walk
-from vta_cli.records import ImageRef
 
 _WILD = re.compile(r"[*?\[]")
 _CLASS = re.compile(r"\[(!?)(\]?[^\]]*)\]")
@@ -62,7 +61,8 @@ def _matches(root: str, wild: list[str], rules: ScanRules, *, hidden: bool) -> I
 
     strip = len(root) if root.endswith("/") else len(root) + 1
     for found in walk(root, rules, descend):
-        if whole.fullmatch(found.path[strip:].rstrip("/")) or not isinstance(found, ImageRef):
+        # a folder that cannot be read (its path ends in a slash) may hold matches, so it is told
+        if found.path.endswith("/") or whole.fullmatch(found.path[strip:]):
             yield found
 
 

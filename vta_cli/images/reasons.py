@@ -4,6 +4,8 @@ Each reason is the slug of an `UnreadableImageError` or the `reason` of a `Skip`
 count, print and compare them; a new one is added here and nowhere else.
 """
 
+import functools
+import importlib.util
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -29,3 +31,18 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
 
 REASONS: tuple[str, ...] = tuple(MEANINGS)
 """All slugs."""
+
+PASSING = frozenset(("missing-file", "no-permission", "io-error"))
+"""Reasons that say nothing of a file's content: they may go away while path, size and time stay."""
+
+
+@functools.cache
+def is_outdated(reason: str) -> bool:
+    """Tell whether a file that was skipped for `reason` is worth another look in this process.
+
+    True for what lies with the system rather than with the file, and for formats whose decoder
+    has been installed since.
+    """
+    if reason == "needs-heif":
+        return importlib.util.find_spec("pillow_heif") is not None
+    return reason in PASSING

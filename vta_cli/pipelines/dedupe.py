@@ -1,5 +1,6 @@
 """Find copies and near-copies in cached vectors, and pick one keeper of each group."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from vta_cli.store.store import Store
 Keep = Literal["best", "largest", "oldest", "first"]
 KEEPS: tuple[str, ...] = ("best", "largest", "oldest", "first")
 BLOCK_ROWS = 4096
+ALIAS = "same-file"
+"""Reason of paths that lead by symbolic links to a file that is compared under another path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def dedupe(
         If no image of the source has vectors.
     """
     report = DedupeReport()
-    images = _images(store, source, spaces, report)
+    images = _without_aliases(_images(store, source, spaces, report), report)
     report.n_images = len(images)
     report.refs = [image.ref for image in images]
     if not images:
@@ -147,6 +150,32 @@ def _images(
         found.extend(image for image, lack in zip(usable, lacks, strict=True) if not lack)
     report.reasons = +report.reasons
     return found
+
+
+def _without_aliases(images: list[_Image], report: DedupeReport) -> list[_Image]:
+    """Leave out paths that lead through symbolic links to a file that is there by its own path.
+
+    Such a path is no copy: to take the file itself aside as a duplicate would break the link that
+    was kept. Only equal content can be the same file, so nothing else is looked up on disk.
+    """
+    n_paths = Counter(image.key for image in images)
+    real = {
+        image.ref.path: os.path.realpath(image.ref.path)
+        for image in images
+        if n_paths[image.key] > 1
+    }
+    own = {path for path, target in real.items() if path == target}
+    seen: set[str] = set()
+    kept = []
+    for image in images:
+        path = image.ref.path
+        target = real.get(path, path)
+        if target != path and (target in own or target in seen):
+            report.reasons[ALIAS] += 1
+            continue
+        seen.add(target)
+        kept.append(image)
+    return kept
 
 
 def _reason(item: Known | Skip) -> str:

@@ -4,11 +4,13 @@ A backbone's network is loaded when the first image needs it, never before: a ru
 vectors in the store imports no torch.
 """
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vta_cli.backbones.protocol import Backbone, BackboneSpec
 from vta_cli.backbones.registry import (
@@ -30,6 +32,8 @@ EMBEDDED_DEFAULT = "classic"
 """Preset that needs no weights."""
 FIRST_CHOICES = ("vta1", "clip")
 """Presets that a new store gets if their weights are at hand; nothing is fetched unasked."""
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 VECTORS_AT_ONCE = 32
 """Finished rows handed to the writer together."""
 
@@ -43,6 +47,27 @@ class Engine:
     weights: str | None = None
     batch_size: int | None = None
     offline: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse names that no backbone knows, whether or not this run's backbones look at them.
+
+        Raises
+        ------
+        UsageError
+            ``no-such-device`` or ``unknown-precision``.
+        """
+        if not DEVICE.fullmatch(self.device):
+            raise UsageError(
+                "no-such-device",
+                f"there is no device {self.device!r}",
+                hint="use auto, cpu, cuda, cuda:N or mps",
+            )
+        if self.precision not in PRECISIONS:
+            raise UsageError(
+                "unknown-precision",
+                f"there is no precision {self.precision!r}",
+                hint=f"use {', '.join(PRECISIONS)}",
+            )
 
 
 @dataclass(frozen=True)
@@ -156,11 +181,11 @@ class Lane:
             self._space = self.store.space(self.recipe)
         return self._space
 
-    def missing(self, keys: Keys) -> "list[bool]":
+    def missing(self, keys: Keys) -> NDArray[np.bool_]:
         """Tell for each key whether the space lacks it; True for all of an unknown recipe."""
         if self.recipe is None:
-            return [True] * len(keys)
-        return [bool(lacking) for lacking in self.space.missing(keys)]
+            return np.ones(len(keys), np.bool_)
+        return self.space.missing(keys)
 
     def claim(self, key: bytes, keys: Keys) -> bool:
         """Take on the key if it is neither in the space nor claimed in this run."""

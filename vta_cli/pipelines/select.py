@@ -1,6 +1,7 @@
 """Pick and rank: from a source or a scores file to the images that a rule keeps."""
 
 import heapq
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,14 +187,21 @@ def rank(scored: Iterable[Scored]) -> list[Scored]:
 
 
 def is_scores_file(spec: str) -> bool:
-    """Tell whether a source is a file of scores: by suffix and by a ``score`` in its first line."""
+    """Tell whether a source is a file of scores: by suffix and by a ``score`` in its first line.
+
+    Of a list of images, whose first line may be a path such as ``scores/a.jpg``, a column of that
+    name tells it apart.
+    """
     path = Path(spec)
     if path.suffix.lower() not in SCORE_SUFFIXES or not path.is_file():
         return False
     if path.suffix.lower() == ".parquet":
         return True
     with path.open("rb") as file:
-        return b"score" in file.readline(65536)
+        first = file.readline(65536).strip().removeprefix(b"\xef\xbb\xbf")
+    if path.suffix.lower() == ".jsonl":
+        return first.startswith(b"{") and b'"score"' in first
+    return b"score" in [name.strip(b" \"'") for name in re.split(rb"[,;\t]", first)]
 
 
 def ranked_items(scored: Sequence[Scored]) -> list[Item]:
