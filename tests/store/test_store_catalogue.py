@@ -51,6 +51,29 @@ def test_known_files_are_found_in_the_order_asked(catalogue):
     assert found == [*(entries[i] for i in order), None]
 
 
+def test_columns_say_what_entries_say(catalogue):
+    """Contents and pages are the same knowledge by columns, whatever bytes a name holds."""
+    entries = [entry(f"/p/{n:05d}.jpg", key=b"%d" % n, size_bytes=n) for n in range(5000)]
+    entries.append(entry("/p/bad.jpg", key=None, reason="truncated", detail="cut"))
+    entries.append(entry(os.fsdecode(b"/p/\xff\n.jpg")))
+    assert list(catalogue.pages()) == []
+    catalogue.record(entries)
+    refs = [ref(each.path, each.size_bytes) for each in entries]
+    found = catalogue.contents([*refs, ref("/p/00001.jpg", 99), ref("/none")])
+    assert found == [*((each.key, each.reason, each.detail) for each in entries), None, None]
+    rows = [
+        row
+        for page in catalogue.pages()
+        for row in zip(
+            page.paths, page.sizes_bytes, page.mtimes_ns, page.keys, page.reasons, strict=True
+        )
+    ]
+    assert rows == [
+        (each.path, each.size_bytes, each.mtime_ns, each.key, each.reason)
+        for each in catalogue.entries()
+    ]
+
+
 @pytest.mark.parametrize("changed", [ref("/p/a", size=11), ref("/p/a", mtime=LONG_AGO + 1)])
 def test_changed_files_are_unknown(catalogue, changed):
     """Another size or another time of change: it has to be read again."""

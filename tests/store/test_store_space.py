@@ -10,6 +10,7 @@ from vta_cli.errors import StoreError
 from vta_cli.store.keyindex import KeyIndex, as_keys
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
+from vta_cli.store.widen import widen
 
 
 @pytest.fixture
@@ -218,3 +219,21 @@ def test_space_says_what_it_ignores(store):
     space: Space = store.space(recipe())
     assert space.missing(keys_of(1, 2)).tolist() == [True, False]
     assert any(name in problem for problem in space.problems)
+
+
+def test_every_half_is_read_back_exactly():
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    for some in (halves, halves[np.isfinite(halves)]):
+        out = np.empty((len(some), 1, 1), np.float32)
+        widen(some.reshape(out.shape), out)
+        wanted = some.astype(np.float32)
+        assert (out.reshape(-1).view(np.uint32) == wanted.view(np.uint32)).all()
+
+
+@given(st.lists(st.integers(0, 60), max_size=60), st.booleans())
+def test_keys_are_found_whether_or_not_they_stand_in_a_row(asked, repeats):
+    stored = [*range(40), *([7, 9] if repeats else [])]
+    index = KeyIndex(keys_of(*stored), first_row=100)
+    for wanted in (asked, sorted(asked), list(range(5, 45))):
+        rows = index.locate(keys_of(*wanted)).tolist()
+        assert rows == [100 + stored.index(n) if n in stored else -1 for n in wanted]

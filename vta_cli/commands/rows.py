@@ -87,8 +87,7 @@ def write_scores(out: Output, blocks: Iterable[ScoreBlock]) -> None:
             scores = [Column(name, "float") for name in names]
             return [Column("path", "str"), *scores, Column("reason", "str")]
 
-        paths = [ref.path for ref in block.refs]
-        out.write(columns, {"path": paths, **block.scores, "reason": block.reasons})
+        out.write(columns, {"path": block.paths, **block.scores, "reason": block.reasons})
 
 
 def read_blocks(spec: str) -> Iterator[tuple[list[ImageRef], NDArray[np.float64]]]:

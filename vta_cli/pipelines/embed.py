@@ -9,22 +9,25 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from vta_cli.errors import UnreadableImageError
 from vta_cli.images.decode import decode, probe
 from vta_cli.images.keys import key_of, read_bytes
+from vta_cli.images.reasons import is_outdated
 from vta_cli.images.sources import is_side_file, sniff
 from vta_cli.images.views import apply
 from vta_cli.pipelines.interrupt import StopRequest
 from vta_cli.pipelines.lanes import Lane, key_rows
 from vta_cli.pipelines.progress import Progress
-from vta_cli.pipelines.sources import SIDE_FILE, Known, Source, known_refs
+from vta_cli.pipelines.sources import SIDE_FILE, Found, Source, known_contents
 from vta_cli.records import ImageRef, Pixels, Preprocess, Skip, Vectors
-from vta_cli.store.catalogue import Entry
+from vta_cli.store.catalogue import Content, Entry
 from vta_cli.store.store import Store
 
 PLAN_IMAGES = 100_000
@@ -168,7 +171,7 @@ def _plans(
 ) -> Iterator[list[ImageRef]]:
     """Yield lists of refs that have to be opened; count what needs no opening."""
     todo: list[ImageRef] = []
-    for batch in known_refs(store, source, side_files=True):
+    for batch in known_contents(store, source):
         todo.extend(_lacking(batch, lanes, report, retry_skipped=retry_skipped))
         if len(todo) >= PLAN_IMAGES:
             yield todo
@@ -180,34 +183,37 @@ def _plans(
 
 
 def _lacking(
-    batch: Iterable[Known | Skip],
+    batch: Sequence[tuple[Found, Content | None]],
     lanes: Sequence[Lane],
     report: EmbedReport,
     *,
     retry_skipped: bool,
 ) -> list[ImageRef]:
     todo: list[ImageRef] = []
-    keyed: list[tuple[ImageRef, bytes]] = []
-    for item in batch:
-        report.n_files += 1
+    refs: list[ImageRef] = []
+    keys: list[bytes] = []
+    report.n_files += len(batch)
+    for item, content in batch:
         if isinstance(item, Skip):
             report.skip(item)
-        elif item.entry is None or (item.entry.reason and retry_skipped):
-            todo.append(item.ref)
-        elif item.entry.reason is not None or item.entry.key is None:
-            reason = item.entry.reason or "unknown"
-            report.skip(Skip(item.ref.path, reason, item.entry.detail))
+        elif content is None:
+            todo.append(item)
+        elif content.reason is None and content.key is not None:
+            refs.append(item)
+            keys.append(content.key)
+        elif content.reason == SIDE_FILE or not (
+            content.reason and (retry_skipped or is_outdated(content.reason))
+        ):
+            report.skip(Skip(item.path, content.reason or "unknown", content.detail))
         else:
-            keyed.append((item.ref, item.entry.key))
-    if keyed:
-        keys = key_rows([key for _, key in keyed])
-        lacks = [lane.missing(keys) for lane in lanes]
-        for index, (ref, _) in enumerate(keyed):
-            if any(lack[index] for lack in lacks):
-                todo.append(ref)
-            else:
-                report.n_known += 1
-                report.n_images += 1
+            todo.append(item)
+    if keys:
+        rows = key_rows(keys)
+        lacks = np.logical_or.reduce([lane.missing(rows) for lane in lanes])
+        todo.extend(refs[index] for index in np.flatnonzero(lacks).tolist())
+        n_known = len(keys) - int(np.count_nonzero(lacks))
+        report.n_known += n_known
+        report.n_images += n_known
     return todo
 
 

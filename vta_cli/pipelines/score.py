@@ -16,13 +16,11 @@ from vta_cli.errors import HeadError, UsageError
 from vta_cli.heads.saved import Head, load_head
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.progress import Progress
-from vta_cli.pipelines.sources import Known, Source, known_refs
-from vta_cli.records import ImageRef, Recipe, Skip
+from vta_cli.pipelines.sources import NOT_EMBEDDED, Files, Source, files_of
+from vta_cli.records import ImageRef, Recipe
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
-NOT_EMBEDDED = "not-embedded"
-"""Reason of images that have no vector in a space that the head needs."""
 BLOCK_ROWS = 1024
 """Rows scored together: they fit the cache for dims of hundreds to thousands."""
 SUFFIX = ".safetensors"
@@ -48,7 +46,7 @@ class ScoreBlock:
 
     Attributes
     ----------
-    refs : list of ImageRef
+    files : Files
     scores : dict of str to ndarray of shape (n,), float64
         One column per model, followed by what its head says besides: ``score.CLASS`` for each
         class, ``score.sd`` of a distribution, members or bins on request. NaN where there is no
@@ -57,9 +55,20 @@ class ScoreBlock:
         Empty where there is a score.
     """
 
-    refs: list[ImageRef]
+    files: Files
     scores: dict[str, NDArray[np.float64]]
     reasons: list[str]
+
+    @property
+    def paths(self) -> list[str]:
+        """The images' paths."""
+        return self.files.paths
+
+    @property
+    def refs(self) -> list[ImageRef]:
+        """The images' refs, made on request."""
+        refs = self.files.refs
+        return refs if isinstance(refs, list) else refs()
 
 
 @dataclass
@@ -237,13 +246,13 @@ def score(
         At most `BLOCK_ROWS` images.
     """
     with progress.stage("score") as stage:
-        for batch in known_refs(store, source):
-            for start in range(0, len(batch), BLOCK_ROWS):
-                block = _score_block(batch[start : start + BLOCK_ROWS], models, members=members)
-                report.n_scored += sum(not reason for reason in block.reasons)
-                report.reasons.update(reason for reason in block.reasons if reason)
-                stage.advance(len(block.refs))
-                yield block
+        for files in files_of(store, source, BLOCK_ROWS):
+            block = _score_block(files, models, members=members)
+            lacking = [reason for reason in block.reasons if reason]
+            report.n_scored += len(block.reasons) - len(lacking)
+            report.reasons.update(lacking)
+            stage.advance(len(block.reasons))
+            yield block
 
 
 def columns_of(models: Sequence[Model]) -> list[str]:
@@ -251,18 +260,13 @@ def columns_of(models: Sequence[Model]) -> list[str]:
     return ["score"] if len(models) == 1 else [model.name for model in models]
 
 
-def _score_block(
-    items: Sequence[Known | Skip], models: Sequence[Model], *, members: bool
-) -> ScoreBlock:
-    refs = [
-        ImageRef(item.path, item.path, 0, 0) if isinstance(item, Skip) else item.ref
-        for item in items
-    ]
-    reasons = [_reason(item) for item in items]
-    usable = np.array([not reason for reason in reasons], dtype=bool)
-    keys = key_rows([_key(item) for item, ok in zip(items, usable, strict=True) if ok])
+def _score_block(files: Files, models: Sequence[Model], *, members: bool) -> ScoreBlock:
+    reasons = files.reasons
+    n_files = len(reasons)
+    usable = np.fromiter((not reason for reason in reasons), bool, n_files)
+    keys = key_rows([key for key in files.keys if key is not None])
     scores: dict[str, NDArray[np.float64]] = {}
-    lacking = np.zeros(len(items), dtype=bool)
+    lacking = np.zeros(n_files, dtype=bool)
     for column, model in zip(columns_of(models), models, strict=True):
         rows = [space.locate(keys) for space in model.spaces]
         present = np.logical_and.reduce([row >= 0 for row in rows])
@@ -275,28 +279,17 @@ def _score_block(
         if members:
             results |= {f"{column}.{k}": v for k, v in model.taste.members(blocks).items()}
         for name, values in results.items():
-            scores[name] = np.full(len(items), np.nan)
+            scores[name] = np.full(n_files, np.nan)
             scores[name][at] = values
         lacks = usable.copy()
         lacks[at] = False
         lacking |= lacks
-    for index in np.flatnonzero(lacking):
-        reasons[index] = NOT_EMBEDDED
-    return ScoreBlock(refs, scores, reasons)
-
-
-def _reason(item: Known | Skip) -> str:
-    if isinstance(item, Skip):
-        return item.reason
-    if item.entry is None:
-        return NOT_EMBEDDED
-    return item.entry.reason or ""
-
-
-def _key(item: Known | Skip) -> bytes:
-    if isinstance(item, Skip) or item.entry is None or item.entry.key is None:
-        raise HeadError("no-key", "an image without a key cannot be scored")
-    return item.entry.key
+    if lacking.any():
+        reasons = [
+            NOT_EMBEDDED if lacks else reason
+            for lacks, reason in zip(lacking.tolist(), reasons, strict=True)
+        ]
+    return ScoreBlock(files, scores, reasons)
 
 
 def require_scores(report: ScoreReport, source: Source, *, name: str) -> None:

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -49,8 +49,9 @@ _WINDOW_ROWS = 4 * _WINDOW
 
 _PAGE = 4096
 _COLUMNS = "path, size_bytes, mtime_ns, trusted, key, width, height, format, reason, detail"
-_RANGE = f"SELECT {_COLUMNS} FROM files WHERE path >= ? AND path <= ? ORDER BY path LIMIT ?"  # noqa: S608 - constants alone
 _UPSERT = f"INSERT OR REPLACE INTO files ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants alone
+
+_CONTENT_COLUMNS = "path, size_bytes, mtime_ns, trusted, key, reason, detail"
 
 _Row = tuple[
     bytes, int, int, int, bytes | None, int | None, int | None, str | None, str | None, str | None
@@ -96,6 +97,25 @@ class Entry:
     read_ns: int = 0
 
 
+class Content(NamedTuple):
+    """What a file holds: its key, or why it has none; fields as in `Entry`."""
+
+    key: bytes | None
+    reason: str | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some catalogued files in order of their paths' bytes, column by column; fields of `Entry`."""
+
+    paths: list[str]
+    sizes_bytes: list[int]
+    mtimes_ns: list[int]
+    keys: list[bytes | None]
+    reasons: list[str | None]
+
+
 class Catalogue:
     """Path, size and mtime to content key; used by many processes at once.
 
@@ -135,30 +155,40 @@ class Catalogue:
 
         Fastest for refs in folder order, since neighbours are read as one range.
         """
-        paths = [ref.path.encode(*_FILE_NAMES) for ref in refs]  # half the cost of os.fsencode
-        order = sorted(range(len(refs)), key=paths.__getitem__)
-        found: list[Entry | None] = [None] * len(refs)
-        skip_ranges = 0
-        for start in range(0, len(order), _WINDOW):
-            window = order[start : start + _WINDOW]
-            names = [paths[number] for number in window]
-            rows: list[_Row] = []
-            covered = 0
-            if skip_ranges:
-                skip_ranges -= 1
-            else:
-                rows, covered = self._range(names)
-                # Where refs are thin among the rows, ranges are tried only now and then.
-                skip_ranges = 0 if covered == len(names) else 15
-            rows += self._points(names[covered:])
-            by_path = {row[0]: row for row in rows}
-            for number, name in zip(window, names, strict=True):
-                row = by_path.get(name)
-                if row is not None:
-                    ref = refs[number]
-                    if row[3] and row[2] == ref.mtime_ns and row[1] == ref.size_bytes:
-                        found[number] = _entry(ref.path, row)
-        return found
+        rows = self._match(refs, _COLUMNS)
+        return [
+            None if row is None else _entry(ref.path, row)
+            for ref, row in zip(refs, rows, strict=True)
+        ]
+
+    def contents(self, refs: Sequence[ImageRef]) -> list[Content | None]:
+        """Return of each ref what `lookup` would, less what only decoding tells; twice as fast."""
+        return [
+            None if row is None else Content(row[4], row[5], row[6] or "")
+            for row in self._match(refs, _CONTENT_COLUMNS)
+        ]
+
+    def pages(self) -> Iterator[Page]:
+        """Iterate over all entries as `entries` does, some thousands at a time, column by column.
+
+        Making an object of each entry costs three times what reading it does.
+        """
+        comparison, low = ">=", b""
+        while True:
+            query = (
+                "SELECT path, size_bytes, mtime_ns, key, reason FROM files "  # noqa: S608 - constants alone
+                f"WHERE path {comparison} ? ORDER BY path LIMIT {_PAGE}"
+            )
+            found = self._fetch(query, [low])
+            if not found:
+                return
+            names, sizes, mtimes, keys, reasons = map(list, zip(*found, strict=True))
+            # no path holds a null byte, and one call decodes all
+            paths = b"\0".join(names).decode(*_FILE_NAMES).split("\0")
+            yield Page(paths, sizes, mtimes, keys, reasons)
+            if len(found) < _PAGE:
+                return
+            low, comparison = names[-1], ">"
 
     def record(self, entries: Iterable[Entry]) -> None:
         """Keep the entries, over older ones of the same paths.
@@ -188,7 +218,7 @@ class Catalogue:
         if under is not None:
             only = os.fsencode(under).rstrip(b"/")
             low, high = only + b"/", only + b"0"  # "0" is the byte after "/"
-        if only and (row := self._points([only])):
+        if only and (row := self._points([only], _COLUMNS)):
             yield _entry(os.fsdecode(only), row[0])
         comparison = ">="
         while True:
@@ -246,19 +276,49 @@ class Catalogue:
 
     # Inside.
 
-    def _range(self, names: Sequence[bytes]) -> tuple[list[_Row], int]:
+    def _match(self, refs: Sequence[ImageRef], columns: str) -> list[Any]:
+        """Return the row of each ref, None unless one is to be believed.
+
+        The first four of `columns` are path, size_bytes, mtime_ns and trusted.
+        """
+        paths = [ref.path.encode(*_FILE_NAMES) for ref in refs]  # half the cost of os.fsencode
+        order = sorted(range(len(refs)), key=paths.__getitem__)
+        found: list[Any] = [None] * len(refs)
+        skip_ranges = 0
+        for start in range(0, len(order), _WINDOW):
+            window = order[start : start + _WINDOW]
+            names = [paths[number] for number in window]
+            rows: list[Any] = []
+            covered = 0
+            if skip_ranges:
+                skip_ranges -= 1
+            else:
+                rows, covered = self._range(names, columns)
+                # Where refs are thin among the rows, ranges are tried only now and then.
+                skip_ranges = 0 if covered == len(names) else 15
+            rows += self._points(names[covered:], columns)
+            by_path = {row[0]: row for row in rows}
+            for number, row in zip(window, map(by_path.get, names), strict=True):
+                if row is not None and row[3]:
+                    ref = refs[number]
+                    if row[2] == ref.mtime_ns and row[1] == ref.size_bytes:
+                        found[number] = row
+        return found
+
+    def _range(self, names: Sequence[bytes], columns: str) -> tuple[list[Any], int]:
         """Return the rows between the first and the last name, and how many names they cover."""
-        rows = self._select(_RANGE, [names[0], names[-1], _WINDOW_ROWS])
+        query = f"SELECT {columns} FROM files WHERE path >= ? AND path <= ? ORDER BY path LIMIT ?"  # noqa: S608 - constants alone
+        rows = self._fetch(query, [names[0], names[-1], _WINDOW_ROWS])
         if len(rows) < _WINDOW_ROWS:
             return rows, len(names)
         last = rows[-1][0]
         return rows, sum(name <= last for name in names)
 
-    def _points(self, names: Sequence[bytes]) -> list[_Row]:
+    def _points(self, names: Sequence[bytes], columns: str) -> list[Any]:
         if not names:
             return []
         marks = ",".join("?" * len(names))
-        return self._select(f"SELECT {_COLUMNS} FROM files WHERE path IN ({marks})", names)  # noqa: S608 - question marks alone
+        return self._fetch(f"SELECT {columns} FROM files WHERE path IN ({marks})", names)  # noqa: S608 - constants and question marks alone
 
     def _row(self, entry: Entry) -> _Row:
         age_ns = (entry.read_ns or self._opened_ns) - entry.mtime_ns
