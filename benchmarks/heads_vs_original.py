@@ -98,9 +98,10 @@ def main() -> None:
     seeds = 3 if options.quick else options.seeds
     backbones = ["squeezenet"] if options.quick else options.backbone
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {seeds} draws")
-    print(f"{'':34}{'AUC':^32}|{'ECE, mean over draws':^22}|{'ECE, all draws':^22}| seconds")
-    heads = "".join(f"{name:>10}" for name in METHODS) + "  "
-    print(f"{'vectors':12}{'set':12}{'labels':>8}  {heads}|{heads[:22]:22}|{heads[:22]:22}|")
+    wide = "".join(f"{name:>13}" for name in METHODS)
+    narrow = "".join(f"{name[:6]:>7}" for name in METHODS)
+    print(f"{'':32}{'AUC':^39} |{'ECE, each draw':^21} |{'ECE, all draws':^21} |")
+    print(f"{'vectors':12}{'set':12}{'labels':>8}{wide} |{narrow} |{narrow} | CPU seconds, gain")
     gains, calibration, speed = [], [], []
     for backbone in backbones:
         for case in labelled_sets(options.data, options.sets, backbone):
@@ -120,10 +121,12 @@ def main() -> None:
 def show(backbone: str, name: str, n: int, found: dict) -> tuple[float, float]:
     """Print one line; return the gain over the better of the two, and its standard error."""
     aucs = {m: np.array(found["auc"][m]) for m in METHODS}
-    cells = "".join(
-        f" {aucs[m].mean():.3f}±{aucs[m].std(ddof=1) / len(aucs[m]) ** 0.5:.3f}".rjust(10)
-        if len(aucs[m]) > 1 else f"{aucs[m].mean():.3f}".rjust(10) for m in METHODS
-    )  # fmt: skip
+    cells = ""
+    for method in METHODS:
+        error = (
+            aucs[method].std(ddof=1) / len(aucs[method]) ** 0.5 if len(aucs[method]) > 1 else 0.0
+        )
+        cells += f"{aucs[method].mean():7.3f}±{error:.3f}"
     means = "".join(f"{np.mean(found['ece'][m]):7.3f}" for m in METHODS)
     pools = "".join(f"{found['pooled'][m]:7.3f}" for m in METHODS)
     seconds = f"{np.mean(found['s']['vta']):.2f}"
@@ -134,7 +137,7 @@ def show(backbone: str, name: str, n: int, found: dict) -> tuple[float, float]:
     gain = aucs["vta"] - aucs[better]
     error = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else 0.0
     print(
-        f"{backbone:12}{name:12}{n:8}  {cells}  |{means} |{pools} | {seconds}"
+        f"{backbone:12}{name:12}{n:8}{cells} |{means} |{pools} | {seconds}"
         f"  gain {gain.mean():+.3f}±{error:.3f}",
         flush=True,
     )
@@ -145,7 +148,7 @@ def summary(gains: np.ndarray, calibration: np.ndarray, speed: list) -> None:
     worst = gains[np.argmin(gains[:, 0] + gains[:, 1])]
     print(f"AUC over the better of the two: mean {gains[:, 0].mean():+.4f}, "
           f"worst {worst[0]:+.4f} with standard error {worst[1]:.4f}, "
-          f"{np.sum(gains[:, 0] + gains[:, 1] < 0)} of {len(gains)} below by more than that")  # fmt: skip
+          f"{np.sum(gains.sum(axis=1) < 0)} of {len(gains)} below by more than that")  # fmt: skip
     each = ", ".join(f"{m} {v:.3f}" for m, v in zip(METHODS, calibration.mean(axis=0), strict=True))
     ratio = calibration[:, 2].mean() / calibration[:, 0].mean()
     print(f"calibration error over all draws, mean of the sets: {each} (ratio {ratio:.2f})")

@@ -21,7 +21,7 @@ N_LEAVES = 4
 COLUMN_SHARE = 0.05
 ROW_SHARE = 0.7
 MAX_BINS = 31
-MAX_COLUMNS = 2_000
+MAX_COLUMNS = 1_000
 """Wider rows lend so many of their columns, drawn at random: LightGBM's cost grows with the columns
 that it is given, even with those that a tree does not look at."""
 
