@@ -17,7 +17,8 @@ DATA = Path(__file__).parents[1].parent / "shared" / "data"
 BENCHMARKS = [
     ("start-up of the commands", "startup", [], ["--runs", "11"], False),
     ("listing files", "scan_speed", ["20000"], ["200000"], False),
-    ("rescan of an unchanged folder", "rescan", ["--files", "20000"], ["--files", "1000000"], False),
+    ("rescan of an unchanged folder", "rescan",
+     ["--files", "20000"], ["--files", "1000000"], False),
     ("store: opening, missing keys", "store_scale", ["--quick"], [], False),
     ("scoring cached vectors", "score_speed", ["--rows", "100000"], ["--rows", "1000000"], False),
     ("classic backbone: speed", "classic_speed", [], [], False),
