@@ -173,17 +173,23 @@ def main():
     parser.add_argument("--dim", type=int, default=768)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="make the store here, or use the one there")
-    parser.add_argument("--case", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--case", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.case:
-        name, folder, dim = args.case
+        name, folder, dim, *rest = args.case
+        if name == "make":
+            make(Path(folder), int(rest[0]), int(dim))
+            return
         run_case(name, Path(folder), int(dim))
         return
     with tempfile.TemporaryDirectory(prefix="vta-score-") as made:
         folder = args.keep or Path(made)
         folder.mkdir(exist_ok=True)
         if not (folder / "store").exists():
-            make(folder, args.rows, args.dim)
+            # in a process of its own: a child's peak memory begins with that of its parent
+            words = ["make", str(folder), str(args.dim), str(args.rows)]
+            command = [sys.executable, "-m", "benchmarks.score_speed", "--case", *words]
+            subprocess.run(command, check=True)
         measure(folder, args)
 
 

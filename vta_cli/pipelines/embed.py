@@ -38,6 +38,7 @@ RECORD_EVERY = 512
 """Catalogue entries written together."""
 LARGE_PIXELS = 32_000_000
 """Pictures beyond this are decoded and viewed one at a time, whatever the number of workers."""
+_UNKNOWN: Content = (None, None, "")
 HEAD_BYTES = 64
 """Bytes that tell whether a side file is an image after all."""
 
@@ -196,17 +197,17 @@ def _lacking(
     for item, content in batch:
         if isinstance(item, Skip):
             report.skip(item)
-        elif content is None:
-            todo.append(item)
-        elif content.reason is None and content.key is not None:
+            continue
+        key, reason, detail = content or _UNKNOWN
+        if key is not None and reason is None:
             refs.append(item)
-            keys.append(content.key)
-        elif content.reason == SIDE_FILE or not (
-            content.reason and (retry_skipped or is_outdated(content.reason))
+            keys.append(key)
+        elif content is None or (
+            reason and reason != SIDE_FILE and (retry_skipped or is_outdated(reason))
         ):
-            report.skip(Skip(item.path, content.reason or "unknown", content.detail))
-        else:
             todo.append(item)
+        else:
+            report.skip(Skip(item.path, reason or "unknown", detail))
     if keys:
         rows = key_rows(keys)
         lacks = np.logical_or.reduce([lane.missing(rows) for lane in lanes])

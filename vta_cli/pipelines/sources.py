@@ -155,7 +155,7 @@ def known_contents(store: Store, source: Source) -> Iterator[list[tuple[Found, C
             yield [
                 (
                     ImageRef(entry.path, entry.path.lstrip("/"), entry.size_bytes, entry.mtime_ns),
-                    Content(entry.key, entry.reason, entry.detail),
+                    (entry.key, entry.reason, entry.detail),
                 )
                 for entry in some
             ]
@@ -241,7 +241,7 @@ def _scanned(store: Store, source: Source) -> Iterator[Files]:
         refs: list[ImageRef] = []
         files = Files([], [], [], refs)
         for item, content in batch:
-            if content is not None and content.reason == SIDE_FILE:
+            if content is not None and content[1] == SIDE_FILE:
                 continue
             key, reason = None, NOT_EMBEDDED
             if isinstance(item, Skip):
@@ -250,8 +250,9 @@ def _scanned(store: Store, source: Source) -> Iterator[Files]:
             else:
                 refs.append(item)
                 if content is not None:
-                    reason = content.reason or _no_key(content.key)
-                    key = None if reason else content.key
+                    known, why, _ = content
+                    reason = why or _no_key(known)
+                    key = None if reason else known
             files.paths.append(item.path)
             files.keys.append(key)
             files.reasons.append(reason)

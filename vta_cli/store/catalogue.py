@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -51,7 +51,7 @@ _PAGE = 4096
 _COLUMNS = "path, size_bytes, mtime_ns, trusted, key, width, height, format, reason, detail"
 _UPSERT = f"INSERT OR REPLACE INTO files ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants alone
 
-_CONTENT_COLUMNS = "path, size_bytes, mtime_ns, trusted, key, reason, detail"
+_CONTENT_COLUMNS = "path, size_bytes, mtime_ns, trusted, key, reason, ifnull(detail, '')"
 
 _Row = tuple[
     bytes, int, int, int, bytes | None, int | None, int | None, str | None, str | None, str | None
@@ -59,6 +59,9 @@ _Row = tuple[
 _FILE_NAMES = (sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
 _Value = bytes | str | int
 _T = TypeVar("_T")
+
+Content = tuple[bytes | None, str | None, str]
+"""What a file holds: key, reason, detail, as in `Entry`; a plain tuple, since one is made a file."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +98,6 @@ class Entry:
     reason: str | None = None
     detail: str = ""
     read_ns: int = 0
-
-
-class Content(NamedTuple):
-    """What a file holds: its key, or why it has none; fields as in `Entry`."""
-
-    key: bytes | None
-    reason: str | None
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +158,7 @@ class Catalogue:
 
     def contents(self, refs: Sequence[ImageRef]) -> list[Content | None]:
         """Return of each ref what `lookup` would, less what only decoding tells; twice as fast."""
-        return [
-            None if row is None else Content(row[4], row[5], row[6] or "")
-            for row in self._match(refs, _CONTENT_COLUMNS)
-        ]
+        return [None if row is None else row[4:] for row in self._match(refs, _CONTENT_COLUMNS)]
 
     def pages(self) -> Iterator[Page]:
         """Iterate over all entries as `entries` does, some thousands at a time, column by column.
