@@ -128,7 +128,10 @@ def main() -> None:
             area = np.array([run[1].mean() for run in runs])
             if reference is None:
                 reference = counts
-            ratio = counts / reference
+            ratio = counts.mean() / reference.mean()
+            drawn = np.random.default_rng(0).integers(len(counts), size=(2000, len(counts)))
+            spread = counts[drawn].mean(axis=1) / reference[drawn].mean(axis=1)
+            low, high = np.quantile(spread, [0.025, 0.975])
             goal = float(np.mean([0.5 + GOAL * (run[2] - 0.5) for run in runs]))
             found["goal"] = goal
             found["curves"][strategy] = (
@@ -136,7 +139,7 @@ def main() -> None:
             )  # fmt: skip
             print(
                 f"| {name} | {strategy} | {np.median(counts):.0f} | {counts.mean():.1f} | "
-                f"x{np.exp(np.log(ratio).mean()):.2f} ({np.mean(ratio <= 1):.0%} no worse) | "
+                f"x{ratio:.2f} ({low:.2f} to {high:.2f}) | "
                 f"{area.mean():.4f} |",
                 flush=True,
             )

@@ -181,6 +181,7 @@ def _api(session: SessionLike, looker: LookerLike, cups: CupsLike) -> list[Route
         "state": lambda _query: session.state(),
         "grid": grid,
         "review": review,
+        "item": lambda query: session.item(session.row(_key(query.get("key")))),
         "pair": lambda _query: {"items": session.pair()},
         "tournament": lambda _query: cups.view(),
     }

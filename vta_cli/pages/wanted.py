@@ -33,6 +33,12 @@ class SessionLike(Protocol):
     ) -> None:
         """Change settings."""
 
+    def row(self, key: str) -> int:
+        """Return the row of a key."""
+
+    def item(self, row: int) -> dict[str, Any]:
+        """Return what the page shows of an image."""
+
     def grid(self, order: str, n: int) -> list[dict[str, Any]]:
         """Return images for the grid."""
 

@@ -29,8 +29,11 @@ function go(wanted) {
     else button.removeAttribute("aria-current");
   }
   history.replaceState(null, "", `#${name}`);
+  // each mode draws into a box of its own, so that a late answer cannot draw over the next mode
+  const box = el("div", { class: "mode" });
+  main.replaceChildren(box);
   main.scrollTop = 0;
-  mode = MODES[name](main);
+  mode = MODES[name](box);
 }
 
 async function undo() {

@@ -35,7 +35,7 @@ export function grid(root) {
     for (const item of items) verdicts.set(item.key, guess(item));
     tiles.replaceChildren(...items.map((item, at) => el("li", {}, tile(item, at))));
     count();
-    root.scrollTop = 0;
+    root.parentElement?.scrollTo(0, 0);
   }
 
   function tile(item, at) {

@@ -29,7 +29,7 @@ export function review(root) {
     earlier.disabled = start === 0;
     later.disabled = start + found.items.length >= found.total;
     list.replaceChildren(...found.items.map((item) => el("li", { class: "entry", "data-key": item.key }, ...entry(item))));
-    root.scrollTop = 0;
+    root.parentElement?.scrollTo(0, 0);
   }
 
   function entry(item) {

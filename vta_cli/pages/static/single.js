@@ -1,5 +1,5 @@
 // One image at a time: judge, skip, go back, look closely.
-import { el, onState, picture, post, shared, three, toast } from "./api.js";
+import { el, get, onState, picture, post, shared, three, toast } from "./api.js";
 
 const AHEAD = 4;
 
@@ -97,6 +97,15 @@ export function single(root) {
     if (queue.length < 2) fill();
   }
 
+  async function refresh() {
+    const item = current();
+    if (!item) return;
+    try {
+      item.score = (await get("item", { key: item.key })).score;
+      if (item === current() && !stage.classList.contains("zoomed")) draw();
+    } catch { /* the image on view keeps its old score */ }
+  }
+
   function back() {
     if (at > 0) {
       at -= 1;
@@ -146,12 +155,13 @@ export function single(root) {
     const now = state.fit?.at ?? null;
     if (now !== fitted || state.settings.strategy !== draw.strategy) {
       // what was learnt, or asked for, changes what should come next; the image on view stays
-      const changed = draw.strategy !== undefined && (now !== fitted || state.settings.strategy !== draw.strategy);
+      const changed = now !== fitted || (draw.strategy !== undefined && state.settings.strategy !== draw.strategy);
       fitted = now;
       draw.strategy = state.settings.strategy;
       if (changed) {
         queue = [];
         fill();
+        refresh();
       }
     }
     if (!current() && !queue.length && state.left) fill();

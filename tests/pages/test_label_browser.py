@@ -1,0 +1,325 @@
+"""The page in a real browser: what a user does, from the first label to a restart."""
+
+import json
+import re
+import shutil
+
+import pytest
+from browser import find_browser
+from label_page import Page
+from label_pictures import make_folder
+
+pytest.importorskip("playwright.sync_api", reason="the dev group has Playwright")
+from playwright.sync_api import expect, sync_playwright
+
+MODES = ("single", "grid", "tournament", "pairs", "review")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = find_browser()
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """Return a running page over pictures with vectors, with liked/ and disliked/ as labels."""
+    root = make_folder(tmp_path_factory.mktemp("browsed") / "work")
+    running = Page(root, "--pos", "liked", "--neg", "disliked", "--seed", "1")
+    running.root = root
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def tab(browser, served):
+    yield from _tab(browser, served)
+
+
+def _tab(browser, served, **options):
+    context = browser.new_context(viewport={"width": 1300, "height": 850}, **options)
+    page = context.new_page()
+    faults = []
+    page.on(
+        "console", lambda message: faults.append(message.text) if message.type == "error" else 0
+    )
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(served.url)
+    expect(page.locator("#probability")).to_contain_text("probability", timeout=30_000)
+    yield page
+    here = f"http://127.0.0.1:{served.port}/"
+    strange = [url for url in asked if not url.startswith((here, "blob:", "data:"))]
+    context.close()
+    assert not strange
+    assert not [fault for fault in faults if "409" not in fault and "422" not in fault]
+
+
+def lines(served):
+    text = (served.root / ".vta" / "labels" / "label.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()[1:]]
+
+
+def shown(tab):
+    """Return the key of the image on view."""
+    return tab.locator("#stage img").get_attribute("data-key")
+
+
+def number(tab, name):
+    """Read a counter of the panel."""
+    row = tab.locator("dl.counts div", has=tab.locator("dt", has_text=re.compile(f"^{name}$")))
+    return int(row.locator("dd").inner_text().replace(",", ""))
+
+
+def to(tab, mode):
+    tab.locator(f"#modes [data-mode={mode}]").click()
+    expect(tab.locator(f"#modes [data-mode={mode}]")).to_have_attribute("aria-current", "page")
+
+
+def test_label_by_key_and_by_mouse_then_undo(tab, served):
+    before = number(tab, "liked"), number(tab, "disliked")
+    first = shown(tab)
+    tab.keyboard.press("3")
+    expect(tab.locator("#stage img")).not_to_have_attribute("data-key", first)
+    second = shown(tab)
+    tab.locator("#dislike").click()
+    expect(tab.locator("#stage img")).not_to_have_attribute("data-key", second)
+    expect(tab.locator("dl.counts dd.like")).to_have_text(str(before[0] + 1))
+    expect(tab.locator("dl.counts dd.dislike")).to_have_text(str(before[1] + 1))
+    told = [(line["key"], line["label"]) for line in lines(served) if line.get("mode") == "single"]
+    assert told[-2:] == [(first, 1), (second, 0)]
+    tab.keyboard.press("u")
+    expect(tab.locator("#stage img")).to_have_attribute("data-key", second)
+    expect(tab.locator("dl.counts dd.dislike")).to_have_text(str(before[1]))
+    tab.locator("#undo").click()
+    expect(tab.locator("#stage img")).to_have_attribute("data-key", first)
+    expect(tab.locator("dl.counts dd.like")).to_have_text(str(before[0]))
+
+
+def test_go_back_and_judge_again(tab):
+    first = shown(tab)
+    tab.keyboard.press("1")
+    expect(tab.locator("#stage img")).not_to_have_attribute("data-key", first)
+    tab.keyboard.press("ArrowLeft")
+    expect(tab.locator("#stage .verdict")).to_have_text("disliked")
+    before = number(tab, "liked")
+    tab.keyboard.press("3")
+    expect(tab.locator("dl.counts dd.like")).to_have_text(str(before + 1))
+    tab.keyboard.press("ArrowLeft")
+    expect(tab.locator("#stage .verdict")).to_have_text("liked")
+    tab.keyboard.press("u")
+    tab.keyboard.press("u")
+    expect(tab.locator("dl.counts dd.like")).to_have_text(str(before))
+
+
+def test_the_image_keeps_its_shape_and_zooms(tab):
+    assert tab.locator("#stage img").evaluate("i => getComputedStyle(i).objectFit") == "contain"
+    tab.keyboard.press("z")
+    expect(tab.locator("#stage")).to_have_class(re.compile("zoomed"))
+    expect(tab.locator("#stage img")).to_have_attribute("src", re.compile("/full$"))
+    tab.keyboard.press("z")
+    expect(tab.locator("#stage")).not_to_have_class(re.compile("zoomed"))
+
+
+def test_retrain_and_move_a_limit(tab):
+    tab.keyboard.press("3")
+    expect(tab.locator("#undo")).to_be_enabled()
+    before = tab.evaluate("fetch('/api/state').then(r => r.json()).then(s => s.history.length)")
+    tab.locator("body").press("t")
+    tab.wait_for_function(
+        "n => fetch('/api/state').then(r => r.json()).then(s => s.history.length > n)", arg=before
+    )
+    slider = tab.locator("#low")
+    slider.focus()
+    slider.press("Home")
+    tab.wait_for_function("fetch('/api/state').then(r => r.json()).then(s => s.settings.low === 0)")
+    expect(tab.locator("#follow")).not_to_be_checked()
+    plot = tab.locator(".plot").nth(1)
+    box = plot.bounding_box()
+    tab.mouse.move(box["x"] + 5, box["y"] + 20)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 20, steps=4)
+    tab.mouse.up()
+    tab.wait_for_function(
+        "fetch('/api/state').then(r => r.json()).then(s => Math.abs(s.settings.low - .25) < .03)"
+    )
+    tab.locator("#follow").check()
+    tab.keyboard.press("u")
+
+
+def test_the_grid_takes_a_page_in_one_key(tab):
+    to(tab, "grid")
+    tiles = tab.locator("#tiles .tile")
+    expect(tiles.first).to_be_visible()
+    n, before = tiles.count(), number(tab, "left")
+    assert n == before
+    tiles.nth(0).click()
+    tiles.nth(1).click()
+    tiles.nth(1).click()
+    expect(tab.locator("#tally")).to_contain_text(f"{n - 2} liked, 1 disliked, 1 left out")
+    tiles.nth(2).focus()
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("Space")
+    expect(tab.locator("#tally")).to_contain_text(f"{n - 3} liked, 2 disliked, 1 left out")
+    tab.keyboard.press("Enter")
+    expect(tiles).to_have_count(1)
+    tab.keyboard.press("u")
+    expect(tiles).to_have_count(n)
+
+
+def test_the_review_changes_and_withdraws(tab):
+    to(tab, "review")
+    entries = tab.locator("#entries > li")
+    expect(entries).to_have_count(24)
+    key = entries.first.get_attribute("data-key")
+    entry = tab.locator(f'#entries > li[data-key="{key}"]')
+    was = entry.locator(".tag b").inner_text()
+    entry.locator("[data-act=flip]").click()
+    expect(entry.locator(".tag b")).not_to_have_text(was)
+    entry.locator("[data-act=withdraw]").click()
+    expect(entry).to_have_count(0)
+    tab.keyboard.press("u")
+    tab.keyboard.press("u")
+    expect(entry.locator(".tag b")).to_have_text(was)
+
+
+def test_a_tournament_is_finished_by_key_and_survives_a_reload(tab):
+    to(tab, "tournament")
+    tab.locator("#entrants").fill("8")
+    tab.locator("#rates").fill("50, 25")
+    tab.locator("#begin").click()
+    tiles = tab.locator(".heat .tile")
+    expect(tiles).to_have_count(4)
+    tab.keyboard.press("1")
+    tiles.nth(1).click()
+    expect(tab.locator("#advance")).to_contain_text("2 of 4")
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".bar")).to_contain_text("4 images left")
+    tab.reload()
+    expect(tab.locator(".bar")).to_contain_text("4 images left")
+    while not tab.locator("#finished").count():
+        heat = tiles.first.get_attribute("data-key")
+        tab.keyboard.press("1")
+        tab.keyboard.press("Enter")
+        tab.wait_for_function(
+            "k => document.querySelector('.heat .tile, #finished')?.dataset.key !== k", arg=heat
+        )
+    expect(tab.locator("dl.tiers")).to_be_visible()
+    with tab.expect_download() as download:
+        tab.get_by_text("Download tiers.csv").click()
+    table = download.value.path().read_text().splitlines()
+    assert table[0] == "path,score"
+    assert len(table) == 9
+
+
+def test_pairs_by_key(tab):
+    to(tab, "pairs")
+    expect(tab.locator(".duel .tile")).to_have_count(2)
+    keys = [tile.get_attribute("data-key") for tile in tab.locator(".duel .tile").all()]
+    tab.keyboard.press("ArrowRight")
+    expect(tab.locator("#compared")).to_have_text("1 compared")
+    table = tab.evaluate("fetch('/api/pairs.csv').then(r => r.text())").splitlines()
+    assert len(table) == 2
+    assert keys[0] != keys[1]
+    tab.keyboard.press("u")
+
+
+def test_any_picture_can_be_tried(tab, served):
+    tab.set_input_files("#file", served.root / "liked" / "l03.jpg")
+    expect(tab.locator("#dropped")).to_be_visible(timeout=30_000)
+    expect(tab.locator("#dropped-title")).to_contain_text("Score")
+    expect(tab.locator("#dropped .near").first.locator("li")).to_have_count(6)
+    tab.keyboard.press("Escape")
+    expect(tab.locator("#dropped")).not_to_be_visible()
+
+
+def test_keys_do_not_label_while_help_is_open_or_a_box_has_the_focus(tab):
+    before = number(tab, "liked")
+    tab.keyboard.press("?")
+    expect(tab.locator("#help")).to_be_visible()
+    tab.keyboard.press("3")
+    tab.keyboard.press("Escape")
+    tab.locator("#strategy").focus()
+    tab.keyboard.press("3")
+    tab.locator("#strategy").select_option("random")
+    tab.wait_for_function(
+        "fetch('/api/state').then(r => r.json()).then(s => s.settings.strategy === 'random')"
+    )
+    assert number(tab, "liked") == before
+    tab.locator("#strategy").select_option("band")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_fault_of_accessibility(browser, served, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    for tab in _tab(browser, served, color_scheme=scheme):
+        for mode in MODES:
+            to(tab, mode)
+            tab.wait_for_timeout(200)
+            found = axe.Axe().run(tab)
+            grave = [
+                (fault["id"], fault["nodes"][0]["html"][:200])
+                for fault in found.response["violations"]
+                if fault["impact"] in ("serious", "critical")
+            ]
+            assert not grave, (mode, grave)
+
+
+@pytest.mark.parametrize("size", [(390, 844), (3840, 2160)])
+def test_nothing_is_cut_off_on_a_phone_or_a_large_screen(browser, served, size):
+    for tab in _tab(browser, served):
+        tab.set_viewport_size({"width": size[0], "height": size[1]})
+        for mode in MODES:
+            to(tab, mode)
+            wide = tab.evaluate("document.documentElement.scrollWidth")
+            assert wide <= size[0], mode
+        to(tab, "single")
+        for name in ("#dislike", "#skip", "#like"):
+            box = tab.locator(name).bounding_box()
+            assert box["y"] + box["height"] <= size[1]
+            assert box["height"] >= 44
+
+
+def test_a_swipe_judges_on_a_touch_screen(browser, served):
+    for tab in _tab(browser, served, has_touch=True):
+        before, first = number(tab, "liked"), shown(tab)
+        tab.locator("#stage").evaluate(
+            """(stage) => {
+              const at = (type, x) => stage.dispatchEvent(new PointerEvent(type, {
+                pointerType: "touch", clientX: x, clientY: 300, bubbles: true }));
+              at("pointerdown", 200); at("pointerup", 420);
+            }"""
+        )
+        expect(tab.locator("#stage img")).not_to_have_attribute("data-key", first)
+        expect(tab.locator("dl.counts dd.like")).to_have_text(str(before + 1))
+        tab.keyboard.press("u")
+
+
+def test_killed_and_restarted_the_labels_are_there(browser, served, tmp_path):
+    root = shutil.copytree(
+        served.root, tmp_path / "work", ignore=shutil.ignore_patterns("labels", "heads")
+    )
+    first = Page(root)
+    first.root = root
+    context = browser.new_context()
+    tab = context.new_page()
+    tab.goto(first.url)
+    expect(tab.locator("#like")).to_be_enabled(timeout=30_000)
+    key = shown(tab)
+    tab.keyboard.press("3")
+    expect(tab.locator("dl.counts dd.like")).to_have_text("1")
+    first.process.kill()
+    first.process.communicate()
+    expect(tab.locator("#toast")).to_contain_text("does not answer", timeout=15_000)
+    tab.keyboard.press("3")
+    expect(tab.locator("#toast")).to_contain_text("Not saved")
+    assert [line["key"] for line in lines(first) if line["event"] == "judge"] == [key]
+    second = Page(root)
+    tab.goto(second.url)
+    expect(tab.locator("dl.counts dd.like")).to_have_text("1", timeout=15_000)
+    context.close()
+    second.stop()
