@@ -1,7 +1,8 @@
 """`vta train`: learn a taste from labels."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -14,6 +15,15 @@ from vta_cli.commands.common import (
     open_store,
     progress,
 )
+
+if TYPE_CHECKING:
+    from vta_cli.labels.records import Kind, LabelSet
+    from vta_cli.pipelines.labelled import Plan
+    from vta_cli.pipelines.lanes import Lane
+    from vta_cli.pipelines.progress import Progress
+    from vta_cli.pipelines.train import Trained
+    from vta_cli.pipelines.train_kinds import TrainedKind
+    from vta_cli.store.store import Store
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -30,7 +40,33 @@ def train(
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="A .csv or .jsonl with a column path and a column label instead."),
+        typer.Option(
+            help="A .csv or .jsonl with a column path, and one of labels, scores or tags, which "
+            "decides the kind; or the journal of `vta label`."
+        ),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="With --labels: binary, classes, ordinal, scores or tags, whatever they look "
+            "like; with --tiers: scores, if their numbers are distances."
+        ),
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="Folder of folders, one for each class: 0_name, 1_name...")
+    ] = None,
+    tiers: Annotated[
+        Path | None, typer.Option(help="Folder of folders called by numbers, the best the highest.")
+    ] = None,
+    histograms: Annotated[
+        Path | None,
+        typer.Option(help="File of votes: NIMA's JSON, AVA.txt, TID2013, SAC, or counts as .csv."),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="With --histograms: the folder of its images.")
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="A .csv or .jsonl with columns left, right and winner.")
     ] = None,
     positive: Annotated[
         str | None, typer.Option(help="With --labels: the value that means liked, e.g. cat.")
@@ -42,7 +78,24 @@ def train(
         str | None, typer.Option(help="With --labels: the column of paths, by its name.")
     ] = None,
     name: Annotated[str, typer.Option("--name", "-n", help="Name of the head.")] = "taste",
-    head: Annotated[str, typer.Option(help="ensemble, logistic, knn or boosting.")] = "ensemble",
+    head: Annotated[
+        str | None,
+        typer.Option(
+            help="For yes and no: ensemble (default), logistic, knn, boosting; for tiers: ordinal "
+            "(default), ridge; for votes: distribution (default), ridge. Others have one."
+        ),
+    ] = None,
+    class_weight: Annotated[
+        list[str] | None,
+        typer.Option(help="Loss weight of a class, NAME=WEIGHT; may be repeated. Others weigh 1."),
+    ] = None,
+    score_class: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Class or tag whose probability is the score; of several the largest. Default: "
+            "the first class, any tag."
+        ),
+    ] = None,
     store: StoreOption = None,
     preset: Annotated[
         str, typer.Option(help="As in `vta embed`; auto: what the store is pinned to.")
@@ -67,68 +120,119 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Save the head here instead of in the store.")
     ] = None,
+    audit: Annotated[
+        int, typer.Option(min=0, help="List so many labels most likely wrong, with their paths.")
+    ] = 0,
     symlinks: LinksOption = "files",
     hidden: HiddenOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Learn a taste from liked and disliked images, and say how good it is.
+    """Learn a taste from labels, and say how good it is.
 
-    Labelled images that the store lacks are embedded first. All figures are out of fold:
-    near-copies share a fold, and nothing is reported from data that fitted it. About 50 + 50 labels
-    are a decent start; from 2 + 2 something sensible comes out.
+    Labels are liked and disliked images, classes, tiers, scores, tags, votes or pairs; each kind
+    has its head and its figures. Labelled images that the store lacks are embedded first. All
+    figures are out of fold: near-copies share a fold, and nothing is reported from data that fitted
+    it. About 50 + 50 labels are a decent start; from 2 + 2 something sensible comes out.
 
     \b
       vta train --pos liked/ --neg disliked/
       vta train --labels labels.csv --name portraits
       vta train --labels pets.csv --positive cat --head logistic
+      vta train --tiers rated/ --name stars --audit 20
+      vta train --histograms AVA.txt --images ava/ --name ava
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.console.errors import printable
-    from vta_cli.console.train_report import render
-    from vta_cli.errors import UsageError
+    from vta_cli.pipelines.labelled import Plan
     from vta_cli.pipelines.lanes import Engine, Lane, choose
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
-    from vta_cli.pipelines.train import Plan, labels_from_file, labels_from_folders
-    from vta_cli.pipelines.train import train as run
+    from vta_cli.pipelines.train_labels import KINDS, Given, read_given
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
     choice(on_conflict, ("error", "drop"), "--on-conflict")
-    if (labels is None) == (not pos and not neg):
-        raise UsageError(
-            "no-labels",
-            "labels are needed, of one kind",
-            hint="give --pos LIKED --neg DISLIKED, or --labels FILE",
-        )
-    if labels is None and not (pos and neg):
-        side = "--neg" if pos else "--pos"
-        raise UsageError(
-            "one-class-empty",
-            f"{side} is missing: a taste needs liked and disliked images",
-            hint=f"add {side} FOLDER",
-        )
-    sides = [Source(side or [], links, hidden) for side in (pos, neg)]
-    for given in sides:
-        given.check()
+    if kind is not None:
+        choice(kind, KINDS, "--kind")
+
+    def source(given: Sequence[str | Path] | None) -> Source | None:
+        return Source([str(one) for one in given], links, hidden) if given else None
+
+    given = Given(
+        pos=source(pos),
+        neg=source(neg),
+        labels=labels,
+        kind=cast("Kind | None", kind),
+        positive=positive,
+        label_column=label_column,
+        path_column=path_column,
+        classes=source([classes] if classes else None),
+        tiers=source([tiers] if tiers else None),
+        histograms=histograms,
+        images=source([images] if images else None),
+        pairs=pairs,
+    )
+    given.check()
     plan = Plan(
         name, head, folds, seed, not no_embed,
         cast("Literal['error', 'drop']", on_conflict), out,
+        dict(_weight(text) for text in class_weight or ()), score_class or (),
     )  # fmt: skip
     watch = progress(quiet)
     engine = Engine(device, precision, weights)
     with open_store(store, create=not no_embed) as opened:
-        judged = (
-            labels_from_file(labels, positive, label_column, path_column)
-            if labels is not None
-            else labels_from_folders(opened, *sides)
-        )
+        found = read_given(opened, given)
         chosen = choose(opened, preset, backbone or [], engine)
         if chosen.why:
             watch.note(chosen.why)
         lanes = [Lane(opened, spec, engine, watch) for spec in chosen.specs]
-        trained = run(opened, judged, lanes, plan, watch)
+        trained: Trained | TrainedKind
+        if found.kind == "binary":
+            trained, page = _binary(opened, found, lanes, plan, watch)
+        else:
+            trained, page = _other(opened, found, lanes, plan, watch)
         if opened.preset is None and not no_embed:
             opened.pin(chosen.pin)
-    typer.echo(render(trained.report))
+    typer.echo(page)
+    if audit:
+        from vta_cli.console.kind_report import render_suspects
+
+        typer.echo("\n" + render_suspects(trained.suspects[:audit], trained.paths))
     for note in trained.notes:
         if note not in trained.report.notes:
             typer.echo(f"note: {printable(note)}", err=True)
     typer.echo(f"saved {printable(str(trained.path))}", err=True)
+
+
+def _binary(
+    store: "Store", labels: "LabelSet", lanes: "list[Lane]", plan: "Plan", watch: "Progress"
+) -> "tuple[Trained, str]":
+    """Learn liked and disliked; return the head and its report."""
+    from vta_cli.console.train_report import render
+    from vta_cli.pipelines.train import train as run
+
+    trained = run(store, labels, lanes, plan, watch)
+    return trained, render(trained.report)
+
+
+def _other(
+    store: "Store", labels: "LabelSet", lanes: "list[Lane]", plan: "Plan", watch: "Progress"
+) -> "tuple[TrainedKind, str]":
+    """Learn any other kind of judgement; return the head and its report."""
+    from vta_cli.console.kind_report import render_kind
+    from vta_cli.pipelines.train_kinds import train_labels
+
+    trained = train_labels(store, labels, lanes, plan, watch)
+    return trained, render_kind(trained.report, trained.spread, trained.spread_width)
+
+
+def _weight(text: str) -> tuple[str, float]:
+    """Read NAME=WEIGHT; the name may hold a =."""
+    from vta_cli.errors import UsageError
+
+    name, _, weight = text.rpartition("=")
+    try:
+        return name, float(weight)
+    except ValueError:
+        raise UsageError(
+            "bad-option",
+            f"--class-weight cannot be {text!r}",
+            hint="say NAME=WEIGHT, e.g. JPEG=0.85",
+        ) from None

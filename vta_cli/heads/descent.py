@@ -19,7 +19,13 @@ MAX_STEPS = 60
 
 
 def descend(
-    objective: Objective, x: Floats, n_out: int, free: Floats, penalties: Sequence[float]
+    objective: Objective,
+    x: Floats,
+    n_out: int,
+    free: Floats,
+    penalties: Sequence[float],
+    *,
+    max_steps: int = MAX_STEPS,
 ) -> list[Solution]:
     """Minimise ``objective(x @ weight.T, free) + penalty / 2 * |weight|^2`` for each penalty.
 
@@ -36,6 +42,8 @@ def descend(
         Where the free numbers start.
     penalties : sequence of float
         Falling, above 0.
+    max_steps : int
+        For each penalty.
     """
     n, r = x.shape
     energy = np.einsum("ij,ij->j", x, x) * CURVATURE
@@ -57,7 +65,7 @@ def descend(
         start = np.concatenate([(weight / scale).reshape(-1), free / free_scale])
         done = minimize(
             both, start, jac=True, method="L-BFGS-B",
-            options={"maxiter": MAX_STEPS, "ftol": TOLERANCE, "gtol": 1e-4},
+            options={"maxiter": max_steps, "ftol": TOLERANCE, "gtol": 1e-4},
         )  # fmt: skip
         weight = done.x[: n_out * r].reshape(n_out, r) * scale
         free = done.x[n_out * r :] * free_scale

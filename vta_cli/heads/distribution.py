@@ -14,8 +14,10 @@ from vta_cli.heads.softmax import shares_of
 from vta_cli.heads.wanted import Wanted
 from vta_cli.records import Layer, Promise
 
-ROUND = 1e-6
+ROUND = 1e-4
 """Added under the root, whose slope is unbounded where two distributions agree."""
+MAX_STEPS = 100
+"""The distance curves less than a logistic loss does, so that descent takes longer."""
 
 
 class Distribution:
@@ -47,7 +49,7 @@ class Distribution:
             return float(weights @ distance), by_u, by_u.sum(axis=0)
 
         start = np.log(np.average(y, axis=0, weights=weights) + 1e-4)
-        return descend(objective, x, n_bins, start, penalties)
+        return descend(objective, x, n_bins, start, penalties, max_steps=MAX_STEPS)
 
     def outputs(self, u: Floats, free: Floats) -> Floats:
         """Return the share of each bin, shape (n, n_bins)."""

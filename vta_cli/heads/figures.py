@@ -42,8 +42,8 @@ def number_figures(found: Floats, truth: Floats, scale: tuple[float, float], hal
         "SRCC": pearson(rankdata(found), rankdata(truth)),
         f"good or bad at {middle:.3g}": float(np.mean((found >= middle) == (truth >= middle))),
         f"within {half:.2g}": float(np.mean(apart < half)),
-        "gallery reduction, top 5 % kept": reduction(found, truth, 1.0),
-        "gallery reduction, 95 % of it kept": reduction(found, truth, 0.95),
+        "gallery cut, top 5 % kept": reduction(found, truth, 1.0),
+        "gallery cut, 95 % of it kept": reduction(found, truth, 0.95),
     }
 
 

@@ -1,0 +1,185 @@
+"""What is known of a head for judgements that are not yes or no, as a page of text."""
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from textwrap import fill
+from typing import TextIO
+
+from vta_cli.console.histogram import count_bars
+from vta_cli.console.look import Look, printable
+from vta_cli.console.tables import render_table
+from vta_cli.records import Figure, KindReport, NameFigures, Suspect
+
+INDENT = 2
+WHAT = {"pairs": "judged pairs"}
+MOST_NAMES = 12
+"""Names up to which a confusion table is readable."""
+
+
+def render_kind(
+    report: KindReport,
+    spread: Sequence[tuple[str, int]],
+    spread_width: int,
+    *,
+    look: Look | None = None,
+    stream: TextIO | None = None,
+) -> str:
+    """Return a report as text.
+
+    Parameters
+    ----------
+    report : KindReport
+    spread : sequence of (str, int)
+        How the labels are spread.
+    spread_width : int
+        Columns that a bar of all labels would have.
+    look : Look, optional
+        How to draw; what `stream` can show if None.
+    stream : text stream, optional
+        Where it will be written; stdout if None.
+
+    Returns
+    -------
+    str
+        Paragraphs without a final newline: counts, bars, figures, names, confusion, notes.
+    """
+    stream = sys.stdout if stream is None else stream
+    look = Look.of(stream) if look is None else look
+    named = tuple(replace(item, name=printable(item.name, stream)) for item in report.by_name)
+    bars = {printable(name, stream): count for name, count in spread}
+    width = min(spread_width, max(look.width - max(map(len, bars), default=0) - 12, 10))
+    parts = [
+        _counts(report, look),
+        _indented(count_bars(bars, look, width=width)),
+        _figures(report, look),
+        _names(named, look),
+        _confusion(report, named, look),
+        "\n".join(_bullet(printable(note, stream), look) for note in report.notes),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def render_suspects(
+    suspects: Sequence[Suspect],
+    paths: Sequence[str],
+    *,
+    look: Look | None = None,
+    stream: TextIO | None = None,
+) -> str:
+    """Return the labels most likely wrong, with their paths, as text.
+
+    Parameters
+    ----------
+    suspects : sequence of Suspect
+        The most doubtful first.
+    paths : sequence of str
+        Of all labels; `Suspect.row` is a place in it.
+    """
+    stream = sys.stdout if stream is None else stream
+    look = Look.of(stream) if look is None else look
+    head = look.style("Labels most likely wrong", "bold")
+    if not suspects:
+        return head + "\n" + " " * INDENT + "too few labels to hold any of them back"
+    rows = [
+        (
+            f"{item.loss:.3g}",
+            printable(item.label, stream),
+            printable(item.found, stream),
+            printable(paths[item.row], stream),
+        )
+        for item in suspects
+    ]
+    # paths are there to be copied: never cut
+    wide = replace(look, width=10_000)
+    header = ("loss", "label", "the head says", "path")
+    return head + "\n" + render_table(header, rows, "rlll", wide, indent=INDENT)
+
+
+def _counts(report: KindReport, look: Look) -> str:
+    what = WHAT.get(report.kind, "labelled images")
+    line = f"{report.n_labels:,} {what}"
+    if report.kind not in WHAT:
+        line += f" ({report.kind})"
+    if report.kind != "pairs" and report.n_groups < report.n_labels:
+        line += f"; near-copies share a fold ({report.n_groups:,} groups)"
+    judged = f"judged out of fold: {report.n_folds} folds; {report.seconds:.1f} s"
+    lines = [look.style(report.head, "bold")]
+    lines += [_wrapped(text, look) for text in (line, judged, report.detail)]
+    return "\n".join(lines)
+
+
+def _figures(report: KindReport, look: Look) -> str:
+    rows = [
+        (
+            figure.name,
+            _number(figure.found.value, look),
+            _interval(figure, look),
+            _number(figure.base, look),
+            _number(figure.train, look),
+            figure.better,
+        )
+        for figure in report.figures
+    ]
+    header = ("", "value", "95 %", "base", "own", "good")
+    words = "value: out of fold; base: the labels' mean or shares, said of every image; "
+    words += "own: on the labels that fitted it, for the gap"
+    return (
+        render_table(header, rows, "lrlrrl", look, indent=INDENT)
+        + "\n"
+        + "\n".join(look.style(line, "dim") for line in _wrapped(words, look).split("\n"))
+    )
+
+
+def _names(named: Sequence[NameFigures], look: Look) -> str:
+    if not named:
+        return ""
+    rows = [
+        (
+            item.name,
+            f"{item.n_labels:,}",
+            *(_number(x, look) for x in (item.recall, item.precision, item.f2, item.auc)),
+        )
+        for item in named
+    ]
+    header = ("", "labels", "recall", "precision", "F2", "AUC")
+    return render_table(header, rows, "lrrrrr", look, indent=INDENT)
+
+
+def _confusion(report: KindReport, named: Sequence[NameFigures], look: Look) -> str:
+    table = report.confusion
+    if table is None or len(named) > MOST_NAMES:
+        return ""
+    header = ("label", *(item.name for item in named))
+    rows = [
+        (item.name, *(f"{count:,}" for count in row))
+        for item, row in zip(named, table.tolist(), strict=True)
+    ]
+    head = look.style("What the head says of each label", "bold")
+    return head + "\n" + render_table(header, rows, "l" + "r" * len(named), look, indent=INDENT)
+
+
+def _number(value: float, look: Look) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else look.dash
+
+
+def _interval(figure: Figure, look: Look) -> str:
+    low, high = figure.found.low, figure.found.high
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"{low:.3f}{look.dash}{high:.3f}"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(" " * INDENT + line for line in text.split("\n")) if text else ""
+
+
+def _wrapped(text: str, look: Look) -> str:
+    pad = " " * INDENT
+    return fill(text, look.width, initial_indent=pad, subsequent_indent=pad)
+
+
+def _bullet(text: str, look: Look) -> str:
+    point = " " * INDENT + look.pick("· ", "- ")
+    return fill(text, look.width, initial_indent=point, subsequent_indent=" " * len(point))

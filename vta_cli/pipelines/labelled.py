@@ -1,0 +1,192 @@
+"""What every training does with labelled files: their keys, their vectors, their near-copies."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.errors import UsageError, VtaError
+from vta_cli.neighbors.components import components
+from vta_cli.neighbors.join import self_join
+from vta_cli.neighbors.regroup import group_rows
+from vta_cli.pipelines.embed import EmbedReport, embed
+from vta_cli.pipelines.lanes import Lane, key_rows
+from vta_cli.pipelines.progress import Progress
+from vta_cli.pipelines.score import HEAD_NAME, SUFFIX
+from vta_cli.pipelines.sources import Known, Source, known_refs
+from vta_cli.records import Skip, Vectors
+from vta_cli.store.space import Space
+from vta_cli.store.store import Store
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train.
+
+    Attributes
+    ----------
+    name : str
+        Name of the head; it is saved in the store under it, or in `out`.
+    head : str or None
+        Which head learns; None: the default of the labels' kind.
+    n_folds, seed : int
+        Folds of the cross-validation, and the seed of everything random.
+    embed_missing : bool
+        Embed labelled images that the store lacks.
+    on_conflict : {"error", "drop"}
+        What becomes of images that are labelled both ways.
+    class_weights : mapping of str to float
+        Loss weight of classes by name; 1 for those that are not named.
+    score_classes : sequence of str
+        Classes or tags that the score speaks of; of several the largest probability.
+    """
+
+    name: str = "taste"
+    head: str | None = None
+    n_folds: int = 5
+    seed: int = 0
+    embed_missing: bool = True
+    on_conflict: Literal["error", "drop"] = "error"
+    out: Path | None = None
+    class_weights: Mapping[str, float] = field(default_factory=dict)
+    score_classes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled files that have vectors.
+
+    Attributes
+    ----------
+    keys : dict of str to bytes
+        Content key of each path.
+    lost : list of Skip
+        The others, and why.
+    """
+
+    keys: dict[str, bytes]
+    lost: list[Skip]
+    spaces: list[Space]
+    embedded: EmbedReport | None
+
+
+def labelled(
+    store: Store,
+    paths: Sequence[str],
+    lanes: Sequence[Lane],
+    progress: Progress,
+    *,
+    embed_missing: bool,
+) -> Labelled:
+    """Embed labelled files where wanted, and look up their keys.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the embedding was interrupted; what it did is committed.
+    """
+    source = Source(sorted(set(paths)), hidden=True)
+    embedded = None
+    if embed_missing:
+        embedded = embed(store, source, lanes, progress)
+        if embedded.interrupted:
+            raise KeyboardInterrupt
+    spaces = [lane.space for lane in lanes]
+    for space in spaces:
+        space.refresh()
+    return Labelled(*_keys(store, source, spaces), spaces, embedded)
+
+
+def head_path(store: Store, plan: Plan) -> Path:
+    """Return where the head will be saved.
+
+    Raises
+    ------
+    UsageError
+        If the name cannot be a file name, or the folder does not exist.
+    """
+    if plan.out is not None:
+        if plan.out.suffix != SUFFIX:
+            raise UsageError(
+                "bad-name",
+                f"a head is a {SUFFIX} file, not {plan.out.name}",
+                hint=f"say --out {plan.out.with_suffix(SUFFIX)}",
+            )
+        if not plan.out.absolute().parent.is_dir():
+            raise UsageError(
+                "no-such-folder",
+                f"cannot write {plan.out}: its folder does not exist",
+                hint=f"make it first: mkdir -p {plan.out.parent}",
+            )
+        return plan.out
+    if not HEAD_NAME.fullmatch(plan.name):
+        raise UsageError(
+            "bad-name",
+            f"{plan.name!r} cannot name a head",
+            hint="use letters, digits, dots, dashes and underscores",
+        )
+    store.heads_dir.mkdir(parents=True, exist_ok=True)
+    return store.heads_dir / f"{plan.name}{SUFFIX}"
+
+
+def _keys(
+    store: Store, source: Source, spaces: Sequence[Space]
+) -> tuple[dict[str, bytes], list[Skip]]:
+    """Return the key of each labelled file that has all vectors, and why the others have none."""
+    found: dict[str, bytes] = {}
+    lost: list[Skip] = []
+    for batch in known_refs(store, source):
+        usable: list[tuple[str, bytes]] = []
+        for item in batch:
+            if isinstance(item, Skip):
+                lost.append(item)
+            elif item.entry is None or item.entry.key is None or item.entry.reason:
+                lost.append(_skip_of(item))
+            else:
+                usable.append((item.ref.path, item.entry.key))
+        if not usable:
+            continue
+        keys = key_rows([key for _, key in usable])
+        lacks = np.logical_or.reduce([space.missing(keys) for space in spaces])
+        for (path, key), lack in zip(usable, lacks, strict=True):
+            if lack:
+                lost.append(Skip(path, "not-embedded", "the store has no vector of it"))
+            else:
+                found[path] = key
+    return found, lost
+
+
+def _skip_of(item: Known) -> Skip:
+    if item.entry is None:
+        return Skip(item.ref.path, "not-embedded", "the store has never seen it")
+    return Skip(item.ref.path, item.entry.reason or "unknown", item.entry.detail)
+
+
+def lost_notes(lost: Sequence[Skip]) -> list[str]:
+    """Say by reason which labelled files had no vector."""
+    by_reason: dict[str, list[Skip]] = {}
+    for skip in lost:
+        by_reason.setdefault(skip.reason, []).append(skip)
+    return [
+        f"{len(skips)} labelled files left out: {reason}, e.g. {skips[0].path}"
+        for reason, skips in by_reason.items()
+    ]
+
+
+def near_copies(blocks: Sequence[Vectors], threshold: float) -> NDArray[np.int64]:
+    """Number near-copies alike, so that they share a fold.
+
+    Chains are followed to their ends; where thousands of labels are all alike, which makes too many
+    pairs, groups around keepers have to do.
+    """
+    try:
+        return components(self_join(blocks, threshold))
+    except VtaError as error:
+        if error.slug != "too-many-pairs":
+            raise
+    n_rows = len(blocks[0])
+    group = group_rows(blocks, threshold, np.arange(n_rows, dtype=np.int64)).group
+    return np.where(group >= 0, group, n_rows + np.arange(n_rows, dtype=np.int64))

@@ -1,0 +1,146 @@
+"""What the user gave as labels, read by the reader that it is for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vta_cli.errors import UsageError
+from vta_cli.labels.journal import is_journal
+from vta_cli.labels.merge import require_both
+from vta_cli.labels.records import Kind, LabelSet
+from vta_cli.labels.registry import reader
+from vta_cli.pipelines.sources import Source, refs_of
+from vta_cli.pipelines.train import labels_from_file, labels_from_folders
+from vta_cli.records import ImageRef
+from vta_cli.store.store import Store
+
+KINDS = ("binary", "classes", "ordinal", "scores", "tags")
+"""Kinds that a table of labels can be said to hold."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Labels as a user names them; one way at a time.
+
+    Attributes
+    ----------
+    pos, neg : Source or None
+        Liked and disliked images.
+    labels : Path or None
+        A table, or the journal of `vta label`.
+    kind : str or None
+        One of `KINDS`, if the table shall not decide; ``scores`` also makes scores of tiers.
+    positive, label_column, path_column : str or None
+        Of the table.
+    classes, tiers : Source or None
+        Folders of folders.
+    histograms : Path or None
+        A file of votes.
+    images : Source or None
+        Where the images of the votes are.
+    pairs : Path or None
+    """
+
+    pos: Source | None = None
+    neg: Source | None = None
+    labels: Path | None = None
+    kind: Kind | None = None
+    positive: str | None = None
+    label_column: str | None = None
+    path_column: str | None = None
+    classes: Source | None = None
+    tiers: Source | None = None
+    histograms: Path | None = None
+    images: Source | None = None
+    pairs: Path | None = None
+
+    def check(self) -> None:
+        """Refuse no labels, several ways, half of one, and sources that are not there.
+
+        Raises
+        ------
+        UsageError
+            ``no-labels``, ``one-class-empty``, ``wrong-option``, or what `Source.check` raises.
+        """
+        sides = self.pos or self.neg
+        ways = (sides, self.labels, self.classes, self.tiers, self.histograms, self.pairs)
+        if sum(way is not None for way in ways) != 1:
+            raise UsageError(
+                "no-labels",
+                "labels are needed, of one kind",
+                hint="give --pos LIKED --neg DISLIKED, or one of --labels FILE, --classes DIR, "
+                "--tiers DIR, --histograms FILE, --pairs FILE",
+            )
+        if (self.pos is None) != (self.neg is None):
+            side = "--neg" if self.neg is None else "--pos"
+            raise UsageError(
+                "one-class-empty",
+                f"{side} is missing: a taste needs liked and disliked images",
+                hint=f"add {side} FOLDER",
+            )
+        self._check_options()
+        for source in (self.pos, self.neg, self.classes, self.tiers, self.images):
+            if source is not None:
+                source.check()
+
+    def _check_options(self) -> None:
+        of_table = (self.positive, self.label_column, self.path_column)
+        if self.labels is None and any(option is not None for option in of_table):
+            raise UsageError(
+                "wrong-option",
+                "--positive, --label-column and --path-column say how to read a table",
+                hint="give --labels FILE with them",
+            )
+        if (
+            self.kind is not None
+            and self.labels is None
+            and (self.tiers is None or self.kind not in ("ordinal", "scores"))
+        ):
+            raise UsageError(
+                "wrong-option",
+                f"--kind {self.kind} does not go with these labels",
+                hint="it is for --labels FILE; ordinal and scores also for --tiers DIR",
+            )
+        if self.images is not None and self.histograms is None:
+            raise UsageError(
+                "wrong-option",
+                "--images says where the images of --histograms are",
+                hint="leave it out, or give --histograms FILE",
+            )
+
+
+def read_given(store: Store, given: Given) -> LabelSet:
+    """Read the labels.
+
+    Raises
+    ------
+    UsageError
+        Whatever their reader says.
+    """
+    if given.pos is not None and given.neg is not None:
+        return labels_from_folders(store, given.pos, given.neg)
+    if given.labels is not None:
+        return _of_file(given, given.labels)
+    if given.classes is not None:
+        return reader("classes")(_refs(store, given.classes))
+    if given.tiers is not None:
+        return reader("tiers")(_refs(store, given.tiers), as_scores=given.kind == "scores")
+    if given.histograms is not None:
+        images = None if given.images is None else _refs(store, given.images)
+        return reader("histograms")(given.histograms, images)
+    return reader("pairs")(given.pairs)
+
+
+def _of_file(given: Given, file: Path) -> LabelSet:
+    if is_journal(file) or given.kind == "binary" or given.positive is not None:
+        return labels_from_file(file, given.positive, given.label_column, given.path_column)
+    labels = reader("labels")(
+        file, kind=given.kind, column=given.label_column, path_column=given.path_column
+    )
+    if labels.kind == "binary":
+        require_both(labels.labels)
+    return labels
+
+
+def _refs(store: Store, source: Source) -> Sequence[ImageRef]:
+    return [ref for ref in refs_of(store, source) if isinstance(ref, ImageRef)]
