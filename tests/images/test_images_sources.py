@@ -189,6 +189,14 @@ def test_globs(here, pattern, expected):
         assert rels(scan([str(here / pattern)])) == expected
 
 
+def test_a_glob_tells_of_no_broken_thing_that_it_does_not_match(here):
+    plant(here, "a.jpg", "b.jpg")
+    (here / "broken.jpg").symlink_to("nowhere")
+    assert rels(scan(["a*.jpg"])) == ["a.jpg"]
+    assert slug_of("z*.jpg") == "no-such-source"
+    assert [one.reason for one in scan(["br*.jpg"])] == ["missing-file"]
+
+
 def test_a_glob_agrees_with_the_standard_library(here):
     import glob
 

@@ -13,8 +13,8 @@ from vta_cli.errors import UsageError
 from vta_cli.neighbors.regroup import group_rows
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.progress import Progress
-from vta_cli.pipelines.score import NOT_EMBEDDED, Model
-from vta_cli.pipelines.sources import Known, Source, known_refs
+from vta_cli.pipelines.score import Model
+from vta_cli.pipelines.sources import NOT_EMBEDDED, Known, Source, known_refs
 from vta_cli.records import ImageRef, Skip, Vectors
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
