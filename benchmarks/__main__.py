@@ -25,6 +25,9 @@ BENCHMARKS = [
     ("near-duplicate join", "dedupe_join", ["--rows", "20000", "--peers"],
      ["--rows", "20000", "100000", "--peers"], False),
     ("heads against the original", "heads_vs_original", ["--quick"], [], True),
+    ("learning while labelling", "retrain_speed", ["--images", "20000", "--runs", "3"], [], False),
+    ("labels needed by strategy", "labelling_simulation",
+     ["--seeds", "2", "--only", "portraits", "--budget", "80"], [], True),
     ("classic backbone: worth", "classic_quality", ["--repeats", "2"], [], True),
 ]  # fmt: skip
 

@@ -161,7 +161,7 @@ def choose(name: str, pool: Pool, n: int, random: np.random.Generator) -> Ints:
     return chosen
 
 
-def focus(scores: Floats, *, share: float = 0.25, centre: float = 0.5) -> tuple[float, float]:
+def focus(scores: Floats, *, share: float = 0.18, centre: float = 0.5) -> tuple[float, float]:
     """Return limits around even odds that hold a share of the scores.
 
     Parameters
@@ -169,7 +169,7 @@ def focus(scores: Floats, *, share: float = 0.25, centre: float = 0.5) -> tuple[
     scores : ndarray of shape (n,), float64
         Of the unlabelled images; NaN are passed over.
     share : float
-        How much of them should lie inside; a quarter did well in
+        How much of them should lie inside; a sixth or so did well in
         `benchmarks/labelling_simulation.py`.
 
     Returns

@@ -161,7 +161,9 @@ class Session:
         with self.lock:
             self.learner.score_new(rows)
             self._version += 1
-            if self.learner.fit is None and not self.learner.busy and self.learner.can_learn():
+            # labels of folders count once their vectors are there
+            more = self.learner.fit is None or bool((self.pool.label[rows] >= 0).any())
+            if more and self.learner.can_learn():
                 self.learner.request()
 
     def _scanned(self) -> None:
@@ -177,7 +179,7 @@ class Session:
             self._version += 1
 
     def follow(self) -> None:
-        """Set the limits around even odds, so that a quarter of what is unlabelled lies inside."""
+        """Set the limits around even odds, so that some of what is unlabelled lies inside."""
         free = self.pool.scores[(self.pool.label < 0) & self.pool.askable]
         known = free[~np.isnan(free)]
         if len(known):
