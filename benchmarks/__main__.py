@@ -21,6 +21,8 @@ BENCHMARKS = [
      ["--files", "20000"], ["--files", "1000000"], False),
     ("store: opening, missing keys", "store_scale", ["--quick"], [], False),
     ("scoring cached vectors", "score_speed", ["--rows", "100000"], ["--rows", "1000000"], False),
+    ("embedding, end to end", "embed_pipeline", ["--pictures", "32", "--turns", "1"],
+     ["--pictures", "256"], False),
     ("classic backbone: speed", "classic_speed", [], [], False),
     ("near-duplicate join", "dedupe_join", ["--rows", "20000", "--peers"],
      ["--rows", "20000", "100000", "--peers"], False),

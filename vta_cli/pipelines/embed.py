@@ -248,7 +248,7 @@ class _Run:
         with ThreadPoolExecutor(self._workers, thread_name_prefix="vta-decode") as pool:
             try:
                 while not self._stop.requested:
-                    while len(waiting) < self._workers * WINDOW_PER_WORKER:
+                    while len(waiting) < self._window():
                         ref = next(refs, None)
                         if ref is None:
                             break
@@ -263,6 +263,11 @@ class _Run:
                 for future in waiting:
                     if not future.cancelled() and self._stop.requested:
                         self._take(future.result())
+
+    def _window(self) -> int:
+        """Images in flight: while the network runs one batch, the workers prepare the next."""
+        wanted = max((lane.n_wanted for lane in self._lanes), default=0)
+        return max(self._workers * WINDOW_PER_WORKER, wanted)
 
     def _take(self, outcome: _Outcome) -> None:
         """Hand one outcome to the lanes and the catalogue."""

@@ -201,6 +201,12 @@ class Lane:
             self._claimed.add(key)
             return True
 
+    @property
+    def n_wanted(self) -> int:
+        """Pictures that make one batch; 0 before the network is loaded, and without batches."""
+        loaded = self._backbone
+        return 0 if loaded is None or loaded.threads else loaded.batch_size
+
     def open(self) -> None:
         """Open the writer; vectors can be added until `close`."""
         self._writer = self.space.writer()

@@ -61,7 +61,7 @@ _Value = bytes | str | int
 _T = TypeVar("_T")
 
 Content = tuple[bytes | None, str | None, str]
-"""What a file holds: key, reason, detail, as in `Entry`; a plain tuple, since one is made a file."""
+"""What a file holds: key, reason, detail, as in `Entry`; a plain tuple, made a million times."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,157 @@
+"""`vta embed` end to end, beside the network alone and beside clip-retrieval's loop.
+
+    python -m benchmarks.embed_pipeline [--pictures 64] [--turns 3] [--net vit|mobile]
+
+Weights are random, in a file that the benchmark makes; pictures are drawn JPEGs of 512 px. In turn
+A B C A B C: the network alone on batches that are decoded and viewed already (`forward`), `vta`
+from the folder to the sealed shard, and the loop of clip-retrieval (torch DataLoader without worker
+processes, the network's own Pillow transform, forward, one .npy). Networks are loaded before the
+clock starts. Processor seconds of the process with all its threads; medians, and medians of the
+ratios of each turn. `share` is forward's time over that of the row: 1 is the limit.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.classic_speed import drawn
+from vta_cli.backbones.registry import resolve
+from vta_cli.images.decode import decode
+from vta_cli.images.views import apply
+from vta_cli.pipelines.embed import embed
+from vta_cli.pipelines.lanes import Engine, Lane
+from vta_cli.pipelines.progress import Silent
+from vta_cli.pipelines.sources import Source
+from vta_cli.store.store import Store
+
+NETS = {"vit": "open_clip:ViT-B-32-quickgelu/openai", "mobile": "timm:mobilenetv3_small_100"}
+
+
+def make_net(name, path):
+    """Save a network with random weights; return it with its own Pillow transform."""
+    torch.manual_seed(0)
+    if name == "vit":
+        import open_clip
+
+        net, _, transform = open_clip.create_model_and_transforms("ViT-B-32-quickgelu")
+        forward = net.encode_image
+    else:
+        import timm
+
+        net = timm.create_model("mobilenetv3_small_100")
+        transform = timm.data.create_transform(**timm.data.resolve_data_config(model=net))
+
+        def forward(x):
+            return net.forward_head(net.forward_features(x), pre_logits=True)
+
+    torch.save(net.state_dict(), path)
+    net.eval().requires_grad_(requires_grad=False)
+    return forward, transform
+
+
+def make_pictures(folder, count):
+    """Write `count` different JPEGs: one drawn picture, rolled."""
+    folder.mkdir()
+    pixels = decode(drawn()).pixels
+    for number in range(count):
+        rolled = np.roll(pixels, (7 * number, 11 * number), axis=(0, 1))
+        Image.fromarray(rolled).save(folder / f"{number:05d}.jpg", quality=90)
+
+
+class Loop(torch.utils.data.Dataset):
+    """What clip-retrieval reads: paths in, transformed tensors out."""
+
+    def __init__(self, folder, transform):
+        self._paths, self._transform = sorted(folder.iterdir()), transform
+
+    def __len__(self):
+        return len(self._paths)
+
+    def __getitem__(self, index):
+        with Image.open(self._paths[index]) as image:
+            return self._transform(image.convert("RGB"))
+
+
+def clip_retrieval(folder, forward, transform, out):
+    """Embed a folder as clip-retrieval's mapper does."""
+    loader = torch.utils.data.DataLoader(Loop(folder, transform), batch_size=16)
+    with torch.no_grad():
+        rows = [forward(batch).numpy() for batch in loader]
+    np.save(out, np.concatenate(rows).astype(np.float16))
+
+
+def timed(work):
+    """Run `work`; return processor seconds and wall time."""
+    wall, spent = time.perf_counter(), time.process_time()
+    work()
+    return time.process_time() - spent, time.perf_counter() - wall
+
+
+def one_turn(place, pictures, spec, weights, peer):
+    """Measure the three ways once; return their times and vta's stages."""
+    engine = Engine(weights=str(weights), device="cpu")
+    times = {}
+    with Store.open(place / "store", create=True) as store:
+        lane = Lane(store, spec, engine, Silent())
+        backbone = lane.backbone
+        recipe = backbone.recipe.preprocess
+        views = [apply(decode(p.read_bytes()).pixels, recipe) for p in sorted(pictures.iterdir())]
+        backbone.embed(views[:16])  # warm
+        size = backbone.batch_size
+        times["forward alone"] = timed(
+            lambda: [backbone.embed(views[at : at + size]) for at in range(0, len(views), size)]
+        )
+        reports = []
+        times["vta embed"] = timed(
+            lambda: reports.append(embed(store, Source([str(pictures)]), [lane], Silent()))
+        )
+    times["clip-retrieval's loop"] = timed(
+        lambda: clip_retrieval(pictures, *peer, place / "rows.npy")
+    )
+    return times, reports[0].stages
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=64)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--net", choices=sorted(NETS), help="only this one; both by default")
+    args = parser.parse_args()
+    for net in [args.net] if args.net else NETS:
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
+            make_pictures(folder / "pictures", args.pictures)
+            peer = make_net(net, folder / "weights.pt")
+            spec, turns = resolve(NETS[net]), []
+            for turn in range(args.turns):
+                (folder / str(turn)).mkdir()
+                turns.append(
+                    one_turn(
+                        folder / str(turn), folder / "pictures", spec, folder / "weights.pt", peer
+                    )
+                )
+        show(net, args.pictures, turns)
+
+
+def show(net, n, turns):
+    print(f"{NETS[net]}, {n} pictures, {torch.get_num_threads()} threads")
+    print(f"{'':24}{'images/core-s':>14}{'images/s':>10}{'share':>8}")
+    for name in turns[0][0]:
+        spent = [times[name][0] for times, _ in turns]
+        wall = [times[name][1] for times, _ in turns]
+        share = statistics.median(t["forward alone"][0] / t[name][0] for t, _ in turns)
+        rates = f"{n / statistics.median(spent):14.1f}{n / statistics.median(wall):10.1f}"
+        print(f"{name:24}{rates}{share:8.2f}")
+    stages = {name: statistics.median(s[name] for _, s in turns) / n * 1e3 for name in turns[0][1]}
+    words = ", ".join(f"{name} {value:.1f}" for name, value in stages.items())
+    print(f"vta's stages, ms a picture, wall and summed over threads: {words}\n")
+
+
+if __name__ == "__main__":
+    main()
