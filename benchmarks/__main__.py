@@ -30,6 +30,7 @@ BENCHMARKS = [
     ("learning while labelling", "retrain_speed", ["--images", "20000", "--runs", "3"], [], False),
     ("labels needed by strategy", "labelling_simulation",
      ["--seeds", "2", "--only", "portraits", "--budget", "80"], [], True),
+    ("heads of every kind", "heads_kinds", ["--quick"], [], True),
     ("classic backbone: worth", "classic_quality", ["--repeats", "2"], [], True),
 ]  # fmt: skip
 

@@ -44,6 +44,8 @@ def _row(head: "Head") -> list[str]:
     published = meta.get("published")
     if isinstance(published, dict):
         counts = str(published.get("kind", "imported"))
+    elif "n_labels" in meta:
+        counts = f"{meta['n_labels']} {meta.get('kind', '')}".rstrip()
     else:
         counts = f"{meta.get('n_positive', '?')} + {meta.get('n_negative', '?')}"
     auc = meta.get("auc")

@@ -14,7 +14,7 @@ from vta_cli.heads.wanted import Ints, Wanted
 from vta_cli.records import Interval
 
 Named = dict[str, float]
-N_BOOTSTRAP = 500
+N_BOOTSTRAP = 300
 TINY = 1e-12
 TOP_SHARE = 0.05
 STEPS = 9
