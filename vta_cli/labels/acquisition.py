@@ -13,7 +13,7 @@ Ints = NDArray[np.int64]
 
 OUTSIDE = 0.01
 """Weight of an image outside the limits against one inside (the original's value)."""
-MAX_CANDIDATES = 4_096
+MAX_CANDIDATES = 2_048
 """Candidates among which `diverse` compares vectors: a random sample of a larger pool."""
 
 

@@ -136,7 +136,7 @@ class Learner:
             vectors, has = self._pool.vectors, self._pool.has.copy()
         spaces, sketch = self._spaces()
         own = vectors[rows]
-        head = fit_quick(own, targets, _groups(own, spaces))
+        head = fit_quick(own, targets, near_copies(own, default_threshold(spaces)))
         scores, spread = rescore(head, vectors, has)
         seconds = (datetime.now(UTC) - start).total_seconds()
         with self._lock:
@@ -213,11 +213,11 @@ def rescore(
     return scores, spread
 
 
-def _groups(rows: NDArray[np.float32], spaces: Sequence[Space]) -> NDArray[np.int64]:
-    """Number near-copies alike, so that they share a fold."""
-    if len(rows) > GROUP_LABELS or not spaces:
+def near_copies(rows: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
+    """Number near-copies alike, so that they share a fold; with too many labels all differ."""
+    if len(rows) > GROUP_LABELS:
         return np.arange(len(rows))
-    return components(self_join([rows], default_threshold(spaces)))
+    return components(self_join([rows], threshold))
 
 
 def _entry(head: QuickFit, targets: NDArray[np.int8], seconds: float) -> dict[str, Any]:

@@ -302,10 +302,13 @@ class Loader:
         for batch in known_refs(self._store, Source(chunk, hidden=True)):
             for item in batch:
                 if isinstance(item, Skip):
-                    self._later.pop(item.path, None)
-                    self.loading.n_skipped += 1
+                    with self._lock:
+                        self._later.pop(item.path, None)
+                        self.loading.n_skipped += 1
                     continue
-                ref, label, askable = self._later.pop(item.ref.path, (item.ref, None, False))
+                with self._lock:
+                    later = self._later.pop(item.ref.path, (item.ref, None, False))
+                ref, label, askable = later
                 entry = item.entry or _entry_of(ref)
                 self._add([Known(ref, entry)], label, askable=askable)
                 key = entry.key
