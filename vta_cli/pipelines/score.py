@@ -272,7 +272,7 @@ def _score_block(files: Files, models: Sequence[Model], *, members: bool) -> Sco
         present = np.logical_and.reduce([row >= 0 for row in rows])
         at = np.flatnonzero(usable)[present]
         blocks = [
-            space.take(row[present])[:, 0, :] for space, row in zip(model.spaces, rows, strict=True)
+            _vectors(space, row[present]) for space, row in zip(model.spaces, rows, strict=True)
         ]
         found, beside = model.taste.answer(blocks)
         results = {column: found} | {f"{column}.{k}": v for k, v in beside.items()}
@@ -290,6 +290,14 @@ def _score_block(files: Files, models: Sequence[Model], *, members: bool) -> Sco
             for lacks, reason in zip(lacking.tolist(), reasons, strict=True)
         ]
     return ScoreBlock(files, scores, reasons)
+
+
+def _vectors(space: Space, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the first view of rows, shape (n, dim); the mapped pages are let go at once."""
+    found = np.empty((len(rows), space.recipe.dim), np.float32)
+    for where, vectors in space.blocks(rows, BLOCK_ROWS):
+        found[where] = vectors[:, 0, :]
+    return found
 
 
 def require_scores(report: ScoreReport, source: Source, *, name: str) -> None:
