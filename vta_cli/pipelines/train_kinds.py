@@ -1,7 +1,7 @@
 """Learn scores, tiers, classes, tags, votes or pairs: from a label set to a saved head."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ def train_labels(
         If there is nothing to fit.
     """
     path = head_path(store, plan)
+    labels = replace(labels, names=_apart(labels.names))
     head_for(labels.kind, plan.head)  # a wrong name costs no embedding
     weights, chosen = _class_weights(labels, plan), _chosen(labels, plan)
     known = labelled(store, labels.paths(), lanes, progress, embed_missing=plan.embed_missing)
@@ -112,6 +113,11 @@ def train_labels(
         suspects=report.suspects,
         paths=_paths(judged, wanted),
     )
+
+
+def _apart(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Number classes that are called alike, such as those of the folders 0_reg and 1_reg."""
+    return tuple(f"{at}_{name}" if names.count(name) > 1 else name for at, name in enumerate(names))
 
 
 def _classes(judged: Any) -> Wanted:
