@@ -100,6 +100,12 @@ def _origin(meta: Mapping[str, Any], published: Mapping[str, Any]) -> str:
             origin,
             "One person's taste: it knows what these images showed, and nothing else.",
         ]
+    elif "n_labels" in meta:
+        origin = (
+            f"Trained with vta {meta.get('vta', '?')} on {_count(meta['n_labels'])} labels of the "
+            f"kind {meta.get('kind', '?')}, {str(meta.get('created', 'undated'))[:10]}."
+        )
+        lines = [origin, "It knows what these images showed, and nothing else."]
     else:
         return ""
     return "## Origin\n\n" + "\n".join(lines)
@@ -120,6 +126,9 @@ def _quality(meta: Mapping[str, Any]) -> str:
         for key, title in FIGURES
         if isinstance(meta.get(key), float)
     ]
+    figures = meta.get("figures")
+    if isinstance(figures, Mapping):
+        rows += [f"| {name} | {x:.3f} |" for name, x in figures.items() if isinstance(x, float)]
     if not rows:
         return ""
     text = "## Quality, out of fold\n\n| measure | value |\n|---|---|\n" + "\n".join(rows)
