@@ -86,6 +86,7 @@ def _params(n: int, n_columns: int, seed: int) -> dict[str, Any]:
         "feature_pre_filter": False,
         "min_data_in_bin": 1 if n < 200 else 3,
         "max_bin": MAX_BINS,
+        "bin_construct_sample_cnt": 5_000,
         "use_missing": False,
         "enable_bundle": False,
         "seed": seed,

@@ -108,9 +108,7 @@ def _templates(
         return rows, weights * (targets == 1), weights
     from sklearn.cluster import MiniBatchKMeans  # noqa: PLC0415  # only large sets need it
 
-    means = MiniBatchKMeans(
-        MAX_TEMPLATES, n_init=1, max_iter=20, batch_size=2048, random_state=seed
-    )
+    means = MiniBatchKMeans(MAX_TEMPLATES, n_init=1, max_iter=5, batch_size=1024, random_state=seed)
     own = means.fit_predict(rows)
     mass = np.bincount(own, weights, MAX_TEMPLATES).astype(np.float64)
     kept = mass > 0

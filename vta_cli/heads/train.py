@@ -86,7 +86,8 @@ def train_binary(
     targets = _checked_targets(targets)
     tell = progress or _silent
     design = make_design(blocks, normalise=normalise)
-    with threadpool_limits(1 if design.small else None):
+    # threads that wait for each other cost more than they gain on small matrices and in k-means
+    with threadpool_limits(1, user_api=None if design.small else "openmp"):
         task = _task(design, targets, groups, weights, n_folds, n_repeats, seed)
         names, notes = _member_names(head, task)
         fitted = []
