@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from urllib.parse import urlsplit
 
 START_S = 60
@@ -55,7 +56,22 @@ class Page:
         assert status == 200, content
         return json.loads(content)
 
+    def first(self):
+        """Return the first image that is asked about, as soon as there is one."""
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            found = json.loads(self.ask("POST", "/api/next", {"next": 1})[2])["next"]
+            if found:
+                return found[0]
+            time.sleep(0.02)
+        raise AssertionError("no image came")
+
     def stop(self):
         self.process.send_signal(signal.SIGINT)
         _, err = self.process.communicate(timeout=START_S)
         return self.process.returncode, err
+
+    def kill(self):
+        """End it without any chance to tidy up."""
+        self.process.kill()
+        self.process.communicate()

@@ -12,6 +12,7 @@ from label_pictures import make_folder
 pytest.importorskip("playwright.sync_api", reason="the dev group has Playwright")
 from playwright.sync_api import expect, sync_playwright
 
+expect.set_options(timeout=20_000)
 MODES = ("single", "grid", "tournament", "pairs", "review")
 
 
@@ -73,6 +74,12 @@ def number(tab, name):
     """Read a counter of the panel."""
     row = tab.locator("dl.counts div", has=tab.locator("dt", has_text=re.compile(f"^{name}$")))
     return int(row.locator("dd").inner_text().replace(",", ""))
+
+
+def taken_back(tab):
+    """Undo, and wait until it is done."""
+    tab.keyboard.press("u")
+    expect(tab.locator("#toast")).to_have_text("Taken back")
 
 
 def to(tab, mode):
@@ -148,7 +155,7 @@ def test_retrain_and_move_a_limit(tab):
         "fetch('/api/state').then(r => r.json()).then(s => Math.abs(s.settings.low - .25) < .03)"
     )
     tab.locator("#follow").check()
-    tab.keyboard.press("u")
+    taken_back(tab)
 
 
 def test_the_grid_takes_a_page_in_one_key(tab):
@@ -225,7 +232,7 @@ def test_pairs_by_key(tab):
     table = tab.evaluate("fetch('/api/pairs.csv').then(r => r.text())").splitlines()
     assert len(table) == 2
     assert keys[0] != keys[1]
-    tab.keyboard.press("u")
+    taken_back(tab)
 
 
 def test_any_picture_can_be_tried(tab, served):
@@ -296,7 +303,7 @@ def test_a_swipe_judges_on_a_touch_screen(browser, served):
         )
         expect(tab.locator("#stage img")).not_to_have_attribute("data-key", first)
         expect(tab.locator("dl.counts dd.like")).to_have_text(str(before + 1))
-        tab.keyboard.press("u")
+        taken_back(tab)
 
 
 def test_killed_and_restarted_the_labels_are_there(browser, served, tmp_path):
@@ -312,8 +319,7 @@ def test_killed_and_restarted_the_labels_are_there(browser, served, tmp_path):
     key = shown(tab)
     tab.keyboard.press("3")
     expect(tab.locator("dl.counts dd.like")).to_have_text("1")
-    first.process.kill()
-    first.process.communicate()
+    first.kill()
     expect(tab.locator("#toast")).to_contain_text("does not answer", timeout=15_000)
     tab.keyboard.press("3")
     expect(tab.locator("#toast")).to_contain_text("Not saved")

@@ -17,6 +17,7 @@ def root(tmp_path_factory):
 def page(root):
     (root / "secret.txt").write_text("secret")
     running = Page(root)
+    running.first()
     yield running
     running.stop()
 
@@ -146,7 +147,7 @@ def test_requests_that_cannot_be_fulfilled_say_why(page):
 
 
 def test_a_label_is_on_the_disk_when_the_answer_comes(page, root):
-    item = json.loads(page.ask("POST", "/api/next", {"next": 1})[2])["next"][0]
+    item = page.first()
     verdict = {"key": item["key"], "label": 1}
     status, _, content = page.ask("POST", "/api/judge", {"mode": "single", "verdicts": [verdict]})
     assert status == 200
@@ -158,11 +159,10 @@ def test_a_label_is_on_the_disk_when_the_answer_comes(page, root):
 def test_killed_and_started_again_it_has_every_label(root, tmp_path):
     work = shutil.copytree(root, tmp_path / "work", ignore=shutil.ignore_patterns("labels"))
     first = Page(work)
-    item = json.loads(first.ask("POST", "/api/next", {"next": 1})[2])["next"][0]
+    item = first.first()
     verdict = {"key": item["key"], "label": 0}
     assert first.ask("POST", "/api/judge", {"mode": "grid", "verdicts": [verdict]})[0] == 200
-    first.process.kill()
-    first.process.communicate()
+    first.kill()
     second = Page(work, "--export-folders", "out")
     assert second.token != first.token
     assert second.ask("GET", "/", cookie=f"vta_{second.port}={first.token}")[0] == 403

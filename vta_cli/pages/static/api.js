@@ -10,7 +10,7 @@ export function onState(listener) {
 }
 
 export function take(state) {
-  if (!state) return;
+  if (!state || (shared.state && state.version < shared.state.version)) return; // an answer overtaken
   const before = shared.state;
   shared.state = state;
   for (const listener of listeners) listener(state, before);
@@ -33,16 +33,21 @@ export async function get(name, query = {}) {
 // Judgements go out one after the other, in the order in which they were made.
 let last = Promise.resolve();
 
+const UNORDERED = new Set(["next", "settings", "retrain"]);
+
+async function send(name, body) {
+  const found = await answer(await fetch(`/api/${name}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  }));
+  take(found.state);
+  return found;
+}
+
 export function post(name, body = {}) {
-  const mine = last.then(async () => {
-    const found = await answer(await fetch(`/api/${name}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    }));
-    take(found.state);
-    return found;
-  });
+  if (UNORDERED.has(name)) return send(name, body);
+  const mine = last.then(() => send(name, body));
   last = mine.catch(() => {});
   return mine;
 }
