@@ -168,6 +168,7 @@ export function single(root) {
     if (!current()) draw();
   });
 
+  draw();
   fill();
   return {
     keys: {
