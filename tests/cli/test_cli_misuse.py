@@ -128,6 +128,16 @@ def test_unreadable_head_is_an_error(trained_folder, vta):
     assert "Traceback" not in ran.err
 
 
+def test_labels_without_vectors_are_named(trained_folder, vta):
+    """With --no-embed and nothing embedded, the files and the remedy are named."""
+    assert vta("embed", "pics", "--store", "s", cwd=trained_folder).code == 0
+    words = ["--pos", "liked", "--neg", "disliked", "--no-embed", "--store", "s"]
+    ran = vta("train", *words, cwd=trained_folder)
+    one_line(ran, "nothing-to-learn", 2)
+    assert "not-embedded" in ran.err
+    assert "--no-embed" in ran.err
+
+
 def test_settings_file(trained_folder, vta):
     """A settings file sets defaults, a flag beats it, and unknown keys are refused."""
     settings = trained_folder / "vta.toml"

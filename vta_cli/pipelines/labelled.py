@@ -85,6 +85,8 @@ def labelled(
 
     Raises
     ------
+    UsageError
+        ``nothing-to-learn`` if not one of the files has vectors.
     KeyboardInterrupt
         If the embedding was interrupted; what it did is committed.
     """
@@ -97,7 +99,14 @@ def labelled(
     spaces = [lane.space for lane in lanes]
     for space in spaces:
         space.refresh()
-    return Labelled(*_keys(store, source, spaces), spaces, embedded)
+    keys, lost = _keys(store, source, spaces)
+    if not keys and lost:
+        raise UsageError(
+            "nothing-to-learn",
+            f"none of the labelled images has vectors: {'; '.join(lost_notes(lost))}",
+            hint="leave out --no-embed, or run `vta embed` on them and read why it skips them",
+        )
+    return Labelled(keys, lost, spaces, embedded)
 
 
 def head_path(store: Store, plan: Plan) -> Path:
