@@ -50,7 +50,7 @@ def test_help_imports_the_parser_alone(args, tmp_path):
 
 @pytest.mark.parametrize(
     "verb",
-    ["embed", "train", "score", "sort", "filter", "dedupe", "undo", "backbones", "heads", "store"],
+    ["embed", "train", "label", "score", "sort", "filter", "dedupe", "undo", "heads", "store"],
 )
 def test_help_of_a_verb_imports_no_room(verb, tmp_path):
     """`vta VERB --help` costs the parser and that verb's own file."""
