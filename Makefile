@@ -36,7 +36,7 @@ demo: $(CORE)  ## the main job from end to end on made pictures; IMAGES=DIR POS=
 	$(BIN)/vta demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(POS),--pos "$(POS)") $(if $(NEG),--neg "$(NEG)")
 
 test: $(FULL)  ## all tests but the slow ones
-	$(BIN)/python -m pytest -q -m "not slow" -n auto
+	$(BIN)/python -m pytest -q -m "not slow" -n auto --dist loadfile
 
 slow: $(FULL)  ## statistical claims and large sizes
 	$(BIN)/python -m pytest -q -m slow
