@@ -1,8 +1,8 @@
 """Ridge regression with a Gaussian kernel on unit and on bounded columns.
 
-The kernel's distance is the mean of two: that of the unit rows, which keeps the backbone's own
-weighing of its columns, and that of the bounded columns, in which every column counts. On few
-labels the mean is better than either (`docs/heads.md`).
+The kernel's distance mixes two: that of the unit rows, which keeps the backbone's own weighing of
+its columns, and that of the bounded columns, in which every column counts. Which tells more depends
+on the vectors and on the taste, so the mix is chosen out of fold.
 
 One eigendecomposition a width serves all penalties, and all folds by a closed form: the residual of
 a held-out set F is ``(I - H_FF)^-1 (y - H y)_F`` with the smoother H of the fit on all rows
@@ -24,11 +24,13 @@ from vta_cli.heads.protocol import Fitted
 
 WIDTH = 2.0
 """Gamma times the median squared distance between rows, for up to `FEW` rows: on the benchmark's
-sets of 20 to 200 labels it was the best or next to it in all, while choosing among widths out of
-fold lost .003 to .007 of AUC."""
+sets of 20 to 200 labels it was the best or next to it, while choosing among widths out of fold lost
+.003 to .007 of AUC."""
+MIXES = (0.25, 0.5, 0.75, 1.0)
+"""Candidates for the share of the unit rows' distance, each distance over its median."""
 FEW = 300
 WIDTHS = (0.1, 0.3, 1.0, 2.0, 4.0)
-"""Candidates for more rows."""
+"""Candidates for more rows; narrow and nearly linear kernels both have their use there."""
 PENALTIES = tuple(10.0 ** np.arange(-1.5, 0.6, 0.5))
 """Values of lambda over the mean eigenvalue of the kernel matrix."""
 MORE_PENALTIES = tuple(10.0 ** np.arange(-5.0, 0.6, 0.5))
@@ -68,31 +70,38 @@ def _fit_exact(
     weights: Floats,
     folds: NDArray[np.int64],
 ) -> Fitted:
-    distances, scales = _mean_distances(unit, bounded)
-    widths = WIDTHS if len(y) > FEW else (WIDTH,)
+    distances, scales = _distances(unit, bounded)
+    factors = _factors(len(y))  # (n_trials, 2)
     # the constant is the intercept
-    trials = [_Ridge(np.exp(-width * distances) + 1.0, y, weights) for width in widths]
+    trials = [
+        _Ridge(np.exp(-np.tensordot(pair, distances, 1)) + 1.0, y, weights) for pair in factors
+    ]
     held = np.stack([np.stack([t.held_out(fold_of) for t in trials]) for fold_of in folds])
-    errors = weights * (held - y) ** 2  # (repeats, widths, penalties, n)
-    width, shares = _pick(errors.mean(axis=0).sum(axis=-1), len(y))
-    alpha = trials[width].alpha(shares)
-    part = RadialPart(unit, bounded, alpha, widths[width] * scales, np.array([alpha.sum()]))
-    detail = f"{len(y)} rows, width {widths[width]:g} of the median distance"
+    errors = weights * (held - y) ** 2  # (repeats, trials, penalties, n)
+    best, shares = _pick(errors.mean(axis=0).sum(axis=-1), len(y))
+    alpha = trials[best].alpha(shares)
+    part = RadialPart(unit, bounded, alpha, factors[best] * scales, np.array([alpha.sum()]))
+    mix = factors[best, 0] / factors[best].sum()
+    detail = f"{len(y)} rows, {100 * mix:.0f} % unit distance, width {factors[best].sum():g}"
     return Fitted(part, _mix(held, errors, folds), detail)
 
 
-def _mean_distances(
-    unit: NDArray[np.float32], bounded: NDArray[np.float32]
-) -> tuple[Floats, Floats]:
-    """Return the mean of both distances, each over its median, and each one's factor in it."""
-    total = np.zeros((len(unit), len(unit)))
-    scales = np.empty(2)
-    for at, rows in enumerate((unit, bounded)):
+def _factors(n: int) -> Floats:
+    """Return what each trial multiplies the two distances by, shape (n_trials, 2)."""
+    pairs = [(WIDTH, mix) for mix in MIXES]
+    if n > FEW:
+        pairs = [(width, mix) for width in WIDTHS for mix in MIXES[1::2]]
+    return np.array([(width * mix, width * (1.0 - mix)) for width, mix in pairs])
+
+
+def _distances(unit: NDArray[np.float32], bounded: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """Return both distances over their medians (2, n, n), and the reciprocal medians (2,)."""
+    both = []
+    for rows in (unit, bounded):
         wide = rows.astype(np.float64)
-        distances = squared_distances(wide, wide)
-        scales[at] = 0.5 / _median(distances)
-        total += scales[at] * distances
-    return total, scales
+        both.append(squared_distances(wide, wide))
+    scales = np.array([1.0 / _median(distances) for distances in both])
+    return np.stack(both) * scales[:, None, None], scales
 
 
 def _median(distances: Floats) -> float:
@@ -137,29 +146,29 @@ class _Ridge:
 
 
 def _pick(errors: Floats, n: int) -> tuple[int, Floats]:
-    """Return the best width and the shares of the penalties at it.
+    """Return the best trial and the shares of the penalties at it.
 
     Parameters
     ----------
-    errors : ndarray of shape (n_widths, n_penalties), float64
+    errors : ndarray of shape (n_trials, n_penalties), float64
         Sums of squared errors; `n` / 2 times their logarithm is the Gaussian log-likelihood.
     n : int
         Number of rows that the choice stands for.
     """
-    width = int(np.unravel_index(np.argmin(errors), errors.shape)[0])
-    return width, choose(0.5 * n * np.log(np.maximum(errors[width], 1e-12)))
+    best = int(np.unravel_index(np.argmin(errors), errors.shape)[0])
+    return best, choose(0.5 * n * np.log(np.maximum(errors[best], 1e-12)))
 
 
 def _mix(held: Floats, errors: Floats, folds: NDArray[np.int64]) -> Floats:
-    """Choose width and penalties for each fold by the errors of the others, shape (repeats, n)."""
+    """Choose trial and penalties for each fold by the errors of the others, shape (repeats, n)."""
     mixed = np.empty(folds.shape)
     for repeat, fold_of in enumerate(folds):
         total = errors[repeat].sum(axis=-1)
         for fold in np.unique(fold_of):
             rows = fold_of == fold
             others = total - errors[repeat][..., rows].sum(axis=-1)
-            width, shares = _pick(others, len(fold_of))
-            mixed[repeat, rows] = shares @ held[repeat, width][:, rows]
+            best, shares = _pick(others, len(fold_of))
+            mixed[repeat, rows] = shares @ held[repeat, best][:, rows]
     return mixed
 
 
@@ -169,16 +178,17 @@ def _fit_landmarks(
     random = np.random.default_rng(seed)
     marks = np.sort(random.choice(design.n, N_LANDMARKS, replace=False))
     unit, bounded = design.unit[marks], design.bounded[marks]
-    scales = _mean_distances(unit, bounded)[1]
+    scales = _distances(unit, bounded)[1]
     some = np.sort(random.choice(design.n, min(design.n, CHOICE_ROWS), replace=False))
     losses = []
-    for width in WIDTHS:  # on a sample, once for all folds
-        gamma = width * scales
+    factors = _factors(design.n)
+    for pair in factors:  # on a sample, once for all folds
+        gamma = pair * scales
         root = _inverse_root(_near(unit, bounded, unit, bounded, gamma))
         features = _features(design, some, unit, bounded, gamma, root)
         held, _ = _ridge_path(features, y[some], weights[some], folds[:1, some])
         losses.append(float((weights[some] * (held - y[some]) ** 2).sum(axis=-1).min()))
-    gamma = WIDTHS[int(np.argmin(losses))] * scales
+    gamma = factors[int(np.argmin(losses))] * scales
     root = _inverse_root(_near(unit, bounded, unit, bounded, gamma))
     features = _features(design, np.arange(design.n), unit, bounded, gamma, root)
     held, alphas = _ridge_path(features, y, weights, folds)
