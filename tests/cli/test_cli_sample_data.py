@@ -14,10 +14,11 @@ from vta_cli.store.store import Store
 
 GIB = 2**30
 PEAK = """
-import atexit, os, resource
+import atexit, os, re
 def tell():
-    with open(os.environ["PEAK_FILE"], "w") as file:
-        file.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+    # of this program alone: ru_maxrss would count what the process that started it had in memory
+    with open("/proc/self/status") as status, open(os.environ["PEAK_FILE"], "w") as file:
+        file.write(str(int(re.search("VmHWM:[^0-9]+([0-9]+)", status.read())[1]) * 1024))
 atexit.register(tell)
 """
 
