@@ -47,6 +47,28 @@ LinksOption = Annotated[
 HiddenOption = Annotated[
     bool, typer.Option("--hidden", help="Also look into files and folders whose name has a dot.")
 ]
+RouteOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--route",
+        metavar="CLASSIFIER=LABEL:MODEL,...",
+        help="A classifier chooses which head's score counts for an image; *:MODEL takes the "
+        "labels that are not named.",
+    ),
+]
+ScoreClassOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--score-class",
+        metavar="NAME|!NAME",
+        help="Of a head of classes or tags: score the probability of this one instead, of several "
+        "the largest; !NAME: of all but this one.",
+    ),
+]
+ColumnOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of a scores file: the column that counts, if not `score`."),
+]
 
 
 def store_path(explicit: Path | None, *, create: bool) -> Path:
@@ -128,6 +150,24 @@ def choice(value: str, allowed: tuple[str, ...], option: str) -> str:
             "bad-choice", f"{option} cannot be {value!r}", hint=nearest(value, allowed)
         )
     return value
+
+
+def one_way(
+    model: str | Sequence[str] | None, route: Sequence[str], score_class: Sequence[str]
+) -> None:
+    """Refuse a route beside what names a head itself.
+
+    Raises
+    ------
+    UsageError
+        ``two-models``.
+    """
+    if route and (model or score_class):
+        raise UsageError(
+            "two-models",
+            "--route names the heads itself: --model and --score-class have no part in it",
+            hint="leave them out",
+        )
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> None:

@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from vta_cli.commands.common import (
+    ColumnOption,
     HiddenOption,
     LinksOption,
     QuietOption,
+    RouteOption,
+    ScoreClassOption,
     StoreOption,
     open_store,
     progress,
@@ -32,6 +35,9 @@ def filter_images(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="A saved head. Default: the newest.")
     ] = None,
+    route: RouteOption = None,
+    score_class: ScoreClassOption = None,
+    column: ColumnOption = None,
     threshold: Annotated[
         float | None, typer.Option("--threshold", "-t", help="Keep scores of at least this.")
     ] = None,
@@ -96,7 +102,10 @@ def filter_images(
     )  # fmt: skip
     watch = progress(quiet)
     with open_store(store, read_only=wish is None) as opened:
-        picking = Picking(source or [], opened, model, watch, symlinks, hidden)
+        picking = Picking(
+            source or [], opened, model, watch, symlinks, hidden,
+            route or (), score_class or (), column,
+        )  # fmt: skip
         if wish is not None:
             wish.check(picking.folders, opened.path)
         kept = pick(picking.blocks(rule), rule)

@@ -1,7 +1,7 @@
 """What sort and filter share: scored blocks from a source or from a scores file."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.commands.common import choice
+from vta_cli.commands.common import choice, one_way
 from vta_cli.commands.rows import read_blocks
 from vta_cli.errors import UsageError
-from vta_cli.pipelines.score import ScoreReport, columns_of, load_model, require_scores, score
+from vta_cli.pipelines.chosen import speak_of
+from vta_cli.pipelines.route import load_route, score_routed
+from vta_cli.pipelines.score import ScoreBlock, ScoreReport, load_model, require_scores, score
 from vta_cli.pipelines.select import Rule, check_range, is_scores_file
 from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
-from vta_cli.records import ImageRef
+from vta_cli.records import ImageRef, Promise
 
 if TYPE_CHECKING:
     from vta_cli.pipelines.progress import Progress
@@ -36,21 +38,36 @@ class Picking:
     watch: "Progress"
     symlinks: str = "files"
     hidden: bool = False
+    route: Sequence[str] = ()
+    score_class: Sequence[str] = ()
+    column: str | None = None
     report: ScoreReport = field(default_factory=ScoreReport)
     low: float = 0.0
     high: float = 1.0
     bounded: bool = True
 
     def __post_init__(self) -> None:
+        one_way(self.model, self.route, self.score_class)
         links = cast("Symlinks", choice(self.symlinks, SYMLINKS, "--symlinks"))
         self._source = Source(self.specs, links, self.hidden, sys.stdin.buffer)
-        self._files = [spec for spec in self.specs if is_scores_file(spec)]
+        column = self.column or "score"
+        self._files = [spec for spec in self.specs if is_scores_file(spec, column)]
         self.bounded = not self._files  # a file's scores may be ratings of any range
         if self._files and len(self._files) != len(self.specs):
             raise UsageError(
                 "mixed-sources",
                 "scores files and images cannot be mixed in one run",
                 hint="run `vta score` over the images first",
+            )
+        if self._files and (self.model or self.route or self.score_class):
+            # a note, no error: a settings file may name the model of every day
+            self.watch.note(f"{self._files[0]} holds scores already; no head is asked for others")
+        if self.column is not None and not self._files:
+            raise UsageError(
+                "no-scores-file",
+                f"--column {self.column} says which column of a scores file counts, and there is "
+                "none with such a column",
+                hint="name a file that `vta score` wrote",
             )
         if not self._files:
             self._source.check()
@@ -70,21 +87,31 @@ class Picking:
         """
         if self._files:
             for spec in self._files:
-                for refs, scores in read_blocks(spec):
+                for refs, scores in read_blocks(spec, self.column or "score"):
                     self.report.n_scored += int(np.count_nonzero(~np.isnan(scores)))
                     self.report.reasons["no-score"] += int(np.count_nonzero(np.isnan(scores)))
                     yield refs, scores
             return
         if self.store is None:
             raise UsageError("no-store", "there is no store", hint="run `vta embed FOLDER` first")
-        model = load_model(self.store, self.model)
-        promise = model.taste.promise
+        name, promise, blocks = self._scored(self.store)
         self.low, self.high, self.bounded = promise.low, promise.high, promise.bounded
         if self.bounded:
-            check_range(rule, self.low, self.high, what=model.name)
+            check_range(rule, self.low, self.high, what=name)
+        for block in blocks:
+            yield block.refs, block.scores["score"]
+        require_scores(self.report, self._source, name=name)
+
+    def _scored(self, store: "Store") -> tuple[str, Promise, Iterator[ScoreBlock]]:
+        """Return what the scores are called, what they promise, and the blocks."""
+        if self.route:
+            route = load_route(store, self.route)
+            for note in route.notes:
+                self.watch.note(note)
+            routed = score_routed(store, self._source, route, self.report, self.watch)
+            return route.classifier.name, route.promise, routed
+        model = speak_of(load_model(store, self.model), self.score_class)
         if self.model is None:
             self.watch.note(f"scoring with {model.name}, the newest head of the store")
-        column = columns_of([model])[0]
-        for block in score(self.store, self._source, [model], self.report, self.watch):
-            yield block.refs, block.scores[column]
-        require_scores(self.report, self._source, name=model.name)
+        blocks = score(store, self._source, [model], self.report, self.watch)
+        return model.name, model.taste.promise, blocks

@@ -79,18 +79,21 @@ def open_output(form: str | None, target: Path | None) -> Iterator[Output]:
 
 
 def write_scores(out: Output, blocks: Iterable[ScoreBlock]) -> None:
-    """Write ``path,<scores>,reason`` rows."""
+    """Write ``path,<scores>,<texts>,reason`` rows."""
     for block in blocks:
-        names = list(block.scores)
+        names, words = list(block.scores), [*block.texts, "reason"]
 
-        def columns(names: list[str] = names) -> list[Column]:
+        def columns(names: list[str] = names, words: list[str] = words) -> list[Column]:
             scores = [Column(name, "float") for name in names]
-            return [Column("path", "str"), *scores, Column("reason", "str")]
+            return [Column("path", "str"), *scores, *(Column(name, "str") for name in words)]
 
-        out.write(columns, {"path": block.paths, **block.scores, "reason": block.reasons})
+        said = {**block.scores, **block.texts, "reason": block.reasons}
+        out.write(columns, {"path": block.paths, **said})
 
 
-def read_blocks(spec: str) -> Iterator[tuple[list[ImageRef], NDArray[np.float64]]]:
+def read_blocks(
+    spec: str, column: str = "score"
+) -> Iterator[tuple[list[ImageRef], NDArray[np.float64]]]:
     """Read a scores file block by block; rows without a score come as NaN.
 
     A path that is not absolute is meant from the working directory.
@@ -98,12 +101,12 @@ def read_blocks(spec: str) -> Iterator[tuple[list[ImageRef], NDArray[np.float64]
     Raises
     ------
     UsageError
-        If the file has no ``path`` or no ``score`` column.
+        If the file has no ``path`` column, or none called `column`.
     """
     refs: list[ImageRef] = []
     scores: list[float] = []
     cwd = Path.cwd()
-    for path, score, _ in read_scores(Path(spec)):
+    for path, score, _ in read_scores(Path(spec), column=column):
         absolute = str(cwd / path)
         refs.append(ImageRef(absolute, path.lstrip("/"), 0, 0))
         scores.append(float("nan") if score is None else score)

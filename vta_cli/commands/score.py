@@ -10,9 +10,12 @@ from vta_cli.commands.common import (
     HiddenOption,
     LinksOption,
     QuietOption,
+    RouteOption,
+    ScoreClassOption,
     SourceArgument,
     StoreOption,
     choice,
+    one_way,
     open_store,
     progress,
 )
@@ -32,8 +35,15 @@ def score(
             "--model", "-m", help="A saved head, by name or file; may be repeated. Default: newest."
         ),
     ] = None,
+    route: RouteOption = None,
+    score_class: ScoreClassOption = None,
     members: Annotated[
-        bool, typer.Option("--members", help="Also a column for each member of the ensemble.")
+        bool,
+        typer.Option(
+            "--members",
+            help="Also what a score was made of: members of an ensemble, bins of a distribution, "
+            "with --route all heads.",
+        ),
     ] = False,
     output_format: Annotated[
         str | None,
@@ -54,14 +64,17 @@ def score(
     """Score images with a trained head; no pixel is read again.
 
     Writes rows path,score,reason in the order of the source. An image without a score has an empty
-    one, and a reason: not-embedded, or why it was skipped.
+    one, and a reason: not-embedded, or why it was skipped. Heads of classes and tags have a column
+    for each, distributions one for their standard deviation; with --route a column says the label.
 
     \b
       vta score photos/ > scores.csv
       vta score --model taste --model sharp -o scores.parquet
       vta score photos/ --members --format jsonl | head
+      vta score --route kind=portrait:faces,landscape:views > scores.csv
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.commands.rows import open_output, write_scores
+    from vta_cli.pipelines.chosen import speak_of
     from vta_cli.pipelines.score import ScoreReport, load_model, require_scores
     from vta_cli.pipelines.score import score as run
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
@@ -69,19 +82,29 @@ def score(
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
     found = Source(source or [], links, hidden, sys.stdin.buffer)
     found.check()
+    one_way(model, route or (), score_class or ())
     watch = progress(quiet)
     with open_store(store, read_only=True) as opened:
-        models = [load_model(opened, name) for name in model or (None,)]
-        for loaded in models:
-            for note in loaded.notes:
-                watch.note(note)
-        if not model:
-            watch.note(f"scoring with {models[0].name}, the newest head of the store")
         report = ScoreReport()
-        blocks = run(opened, found, models, report, watch, members=members)
+        if route:
+            from vta_cli.pipelines.route import load_route, score_routed
+
+            way = load_route(opened, route)
+            notes, name = way.notes, way.classifier.name
+            blocks = score_routed(opened, found, way, report, watch, members=members)
+        else:
+            models = [
+                speak_of(load_model(opened, name), score_class or ()) for name in model or (None,)
+            ]
+            notes, name = tuple(note for one in models for note in one.notes), models[0].name
+            if not model:
+                notes = (*notes, f"scoring with {name}, the newest head of the store")
+            blocks = run(opened, found, models, report, watch, members=members)
+        for note in notes:
+            watch.note(note)
         with open_output(output_format, output) as out:
             write_scores(out, blocks)
-        require_scores(report, found, name=models[0].name)
+        require_scores(report, found, name=name)
     if report.reasons:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.most_common())
         typer.echo(f"{report.n_scored:,} scored; without a score: {reasons}", err=True)

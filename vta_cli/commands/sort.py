@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from vta_cli.commands.common import (
+    ColumnOption,
     HiddenOption,
     LinksOption,
     QuietOption,
+    RouteOption,
+    ScoreClassOption,
     StoreOption,
     choice,
     open_store,
@@ -35,6 +38,9 @@ def sort(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="A saved head. Default: the newest.")
     ] = None,
+    route: RouteOption = None,
+    score_class: ScoreClassOption = None,
+    column: ColumnOption = None,
     top: Annotated[
         str | None, typer.Option(metavar="N|P%", help="Only the best N, or the best P percent.")
     ] = None,
@@ -100,7 +106,10 @@ def sort(
         )  # fmt: skip
     watch = progress(quiet)
     with open_store(store, read_only=wish is None) as opened:
-        picking = Picking(source or [], opened, model, watch, symlinks, hidden)
+        picking = Picking(
+            source or [], opened, model, watch, symlinks, hidden,
+            route or (), score_class or (), column,
+        )  # fmt: skip
         if wish is not None:
             wish.check(picking.folders, opened.path)
         ranked = rank(pick(picking.blocks(rule), rule))

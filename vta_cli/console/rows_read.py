@@ -62,7 +62,10 @@ def _csv(stream: io.BufferedReader, name: str, column: str) -> Iterator[Block]:
     # surrogateescape: file names are bytes, and need not be UTF-8
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
-        reader = csv.reader(text)
+        first = text.readline()
+        # as tables of labels are read: spreadsheets of half of Europe write semicolons
+        mark = next((mark for mark in "\t;" if mark in first and "," not in first), ",")
+        reader = csv.reader(itertools.chain([first], text), delimiter=mark)
         header = next(reader, [])
         at_path, at_score, at_reason = _columns(header, name, column)
         least = max(at_path, at_score) + 1

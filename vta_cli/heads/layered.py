@@ -102,6 +102,24 @@ class LayeredHead:
             meta=self.meta | meta,
         )
 
+    def with_chosen(self, chosen: Sequence[int]) -> Self:
+        """Return the same head with a score that speaks of other classes or tags.
+
+        Raises
+        ------
+        HeadError
+            ``bad-layers`` if the head has no such classes.
+        """
+        return type(self)(
+            self._layers,
+            self._output,
+            replace(self.promise, chosen=tuple(chosen)),
+            self.dims,
+            normalise=self.normalise,
+            recipes=self.recipes,
+            meta=self.meta,
+        )
+
     @property
     def n_parameters(self) -> int:
         """Numbers that the layers hold."""

@@ -53,11 +53,14 @@ class ScoreBlock:
         score.
     reasons : list of str
         Empty where there is a score.
+    texts : dict of str to list of str
+        Columns of words, such as the ``route`` of an image.
     """
 
     files: Files
     scores: dict[str, NDArray[np.float64]]
     reasons: list[str]
+    texts: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def paths(self) -> list[str]:

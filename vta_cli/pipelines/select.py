@@ -1,6 +1,7 @@
 """Pick and rank: from a source or a scores file to the images that a rule keeps."""
 
 import heapq
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -186,8 +187,8 @@ def rank(scored: Iterable[Scored]) -> list[Scored]:
     return sorted(scored, key=lambda item: (-item.score, item.ref.path))
 
 
-def is_scores_file(spec: str) -> bool:
-    """Tell whether a source is a file of scores: by suffix and by a ``score`` in its first line.
+def is_scores_file(spec: str, column: str = "score") -> bool:
+    """Tell whether a source is a file of scores: by suffix and by `column` in its first line.
 
     Of a list of images, whose first line may be a path such as ``scores/a.jpg``, a column of that
     name tells it apart.
@@ -200,8 +201,8 @@ def is_scores_file(spec: str) -> bool:
     with path.open("rb") as file:
         first = file.readline(65536).strip().removeprefix(b"\xef\xbb\xbf")
     if path.suffix.lower() == ".jsonl":
-        return first.startswith(b"{") and b'"score"' in first
-    return b"score" in [name.strip(b" \"'") for name in re.split(rb"[,;\t]", first)]
+        return first.startswith(b"{") and json.dumps(column).encode() in first
+    return column.encode() in [name.strip(b" \"'") for name in re.split(rb"[,;\t]", first)]
 
 
 def ranked_items(scored: Sequence[Scored]) -> list[Item]:

@@ -125,6 +125,7 @@ def train(
             blocks, judged.targets, head=plan.head or DEFAULT_HEAD, groups=groups,
             weights=judged.weights, n_folds=plan.n_folds, seed=plan.seed, progress=tell,
         )  # fmt: skip
+        stage.advance()
     taste.recipes = tuple(space.recipe.to_json() for space in known.spaces)
     taste.meta.update(_meta(plan, known.spaces, judged, report))
     taste.save(path)

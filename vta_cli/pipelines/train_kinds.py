@@ -93,6 +93,7 @@ def train_labels(
             blocks, wanted, head=plan.head, groups=groups,
             n_folds=plan.n_folds, seed=plan.seed, progress=tell,
         )  # fmt: skip
+        stage.advance()
     head = head.with_meta(
         recipes=[space.recipe.to_json() for space in known.spaces],
         **_meta(plan, known.spaces, report),
