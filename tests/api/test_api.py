@@ -1,5 +1,7 @@
 """vta from Python: paths, Pillow images and arrays, with any kind of head."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -83,6 +85,52 @@ def test_classes_come_with_their_columns(trained_folder, pictures):
     z = rows / np.linalg.norm(rows, axis=1, keepdims=True) @ layer.weight.T
     wanted = np.exp(z[:, 1]) / np.exp(z).sum(axis=1)
     assert taste.score(pictures) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_a_distribution_predicts_as_aisthetics_does(trained_folder, pictures, vta):
+    """Mean and standard deviation are those of the shares, and the command writes the same."""
+    recipe = classic_recipe()
+    rng = np.random.default_rng(1)
+    layer = Layer("affine", 3 * rng.normal(size=(10, recipe.dim)), np.zeros(10))
+    values = tuple(range(1, 11))
+    head = LayeredHead(
+        (layer,), "softmax", Promise("distribution", 1, 10, values=values), (recipe.dim,),
+        normalise=True, recipes=(recipe.to_json(),),
+    )  # fmt: skip
+    head.save(trained_folder / "votes.safetensors")
+    taste = load_taste(trained_folder / "votes.safetensors")
+    found = taste.predict(pictures[:3])
+    wanted = ["image", "predictions", "mean_score_prediction", "sd_score_prediction"]
+    assert [list(row) for row in found] == [wanted] * 3
+    for row, path in zip(found, pictures, strict=False):
+        shares = np.array(row["predictions"])
+        assert row["image"] == str(path)
+        assert shares.sum() == pytest.approx(1)
+        mean = shares @ values
+        assert row["mean_score_prediction"] == pytest.approx(mean)
+        sd = np.sqrt(shares @ (np.array(values) - mean) ** 2)
+        assert row["sd_score_prediction"] == pytest.approx(sd)
+    in_memory = taste.predict([Image.open(path) for path in pictures[:3]])
+    assert [one | {"image": ""} for one in found] == in_memory
+    (trained_folder / "torn.jpg").write_bytes(b"no picture")
+    sources = [f"pics/{path.name}" for path in pictures[:3]]
+    options = ("--model", "votes.safetensors", "--format", "aisthetics")
+    ran = vta("score", *sources, "torn.jpg", *options, cwd=trained_folder)
+    assert ran.code == 0, ran.err
+    rows = [json.loads(line) for line in ran.out.splitlines()]
+    assert [list(row) for row in rows] == [wanted] * 4
+    for row, own in zip(rows, found, strict=False):
+        assert row["predictions"] == pytest.approx(own["predictions"], abs=2e-3)  # float16
+        assert row["mean_score_prediction"] == pytest.approx(own["mean_score_prediction"], abs=0.01)
+        assert row["sd_score_prediction"] == pytest.approx(own["sd_score_prediction"], abs=0.01)
+    torn = {name: rows[3][name] for name in wanted[1:]}
+    assert torn == dict.fromkeys(wanted[1:])
+    with pytest.raises(UsageError, match="gives a probability"):
+        load_taste(trained_folder / ".vta").predict(pictures)
+    for more in (["--format", "aisthetics"], [*options, "--model", "taste"]):
+        refused = vta("score", "pics", *more, cwd=trained_folder)
+        assert refused.code == 2
+        assert refused.out == ""
 
 
 def test_bad_use(trained_folder, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """Score blocks as rows: which columns, which format, where to; and scores files read back."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.commands.common import choice
-from vta_cli.console.rows import Column, RowWriter, open_rows, read_scores
+from vta_cli.console.rows import Column, Kind, RowWriter, open_rows, read_scores
 from vta_cli.errors import UsageError
+from vta_cli.pipelines.aisthetics import FIELDS, fields_of
 from vta_cli.pipelines.score import ScoreBlock
 from vta_cli.records import ImageRef
 
@@ -47,8 +48,10 @@ class Output:
 
 
 @contextmanager
-def open_output(form: str | None, target: Path | None) -> Iterator[Output]:
-    """Open the output of a command.
+def open_output(
+    form: str | None, target: Path | None, formats: Sequence[str] = FORMATS
+) -> Iterator[Output]:
+    """Open the output of a command, in one of the `formats` that it can write.
 
     Raises
     ------
@@ -58,7 +61,8 @@ def open_output(form: str | None, target: Path | None) -> Iterator[Output]:
     if form is None:
         suffix = target.suffix.lower().lstrip(".") if target else ""
         form = suffix if suffix in FORMATS else "csv"
-    choice(form, FORMATS, "--format")
+    choice(form, tuple(formats), "--format")
+    form = "jsonl" if form not in FORMATS else form  # all others are JSON lines of their own fields
     if form == "parquet" and target is None and sys.stdout.isatty():
         raise UsageError("parquet-on-terminal", "parquet is not for a terminal", hint="say -o FILE")
     if target is not None and not target.resolve().parent.is_dir():
@@ -89,6 +93,14 @@ def write_scores(out: Output, blocks: Iterable[ScoreBlock]) -> None:
 
         said = {**block.scores, **block.texts, "reason": block.reasons}
         out.write(columns, {"path": block.paths, **said})
+
+
+def write_aisthetics(out: Output, blocks: Iterable[ScoreBlock]) -> None:
+    """Write the fields of `vta_cli.pipelines.aisthetics`."""
+    kinds: tuple[Kind, ...] = ("str", "floats", "float", "float")
+    columns = [Column(name, kind) for name, kind in zip(FIELDS, kinds, strict=True)]
+    for block in blocks:
+        out.write(lambda: columns, fields_of(block.paths, block.scores))
 
 
 def read_blocks(

@@ -48,7 +48,10 @@ def score(
     output_format: Annotated[
         str | None,
         typer.Option(
-            "--format", help="csv, jsonl or parquet; default: by the name of --output, else csv."
+            "--format",
+            help="csv, jsonl, parquet, or aisthetics: JSON lines with image, predictions, "
+            "mean_score_prediction and sd_score_prediction, of a distribution. Default: by the "
+            "name of --output, else csv.",
         ),
     ] = None,
     output: Annotated[
@@ -73,7 +76,9 @@ def score(
       vta score photos/ --members --format jsonl | head
       vta score --route kind=portrait:faces,landscape:views > scores.csv
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
-    from vta_cli.commands.rows import open_output, write_scores
+    from vta_cli.commands.rows import FORMATS, open_output, write_aisthetics, write_scores
+    from vta_cli.errors import UsageError
+    from vta_cli.pipelines.aisthetics import FORMAT, check_distribution
     from vta_cli.pipelines.chosen import speak_of
     from vta_cli.pipelines.score import ScoreReport, load_model, require_scores
     from vta_cli.pipelines.score import score as run
@@ -83,6 +88,9 @@ def score(
     found = Source(source or [], links, hidden, sys.stdin.buffer)
     found.check()
     one_way(model, route or (), score_class or ())
+    votes = output_format == FORMAT
+    if votes and (route or len(model or ()) > 1):
+        raise UsageError("two-models", f"{FORMAT} rows are of one head", hint="name one --model")
     watch = progress(quiet)
     with open_store(store, read_only=True) as opened:
         report = ScoreReport()
@@ -99,11 +107,13 @@ def score(
             notes, name = tuple(note for one in models for note in one.notes), models[0].name
             if not model:
                 notes = (*notes, f"scoring with {name}, the newest head of the store")
-            blocks = run(opened, found, models, report, watch, members=members)
+            if votes:
+                check_distribution(models[0].taste.promise, name)
+            blocks = run(opened, found, models, report, watch, members=members or votes)
         for note in notes:
             watch.note(note)
-        with open_output(output_format, output) as out:
-            write_scores(out, blocks)
+        with open_output(output_format, output, (*FORMATS, FORMAT)) as out:
+            (write_aisthetics if votes else write_scores)(out, blocks)
         require_scores(report, found, name=name)
     if report.reasons:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.most_common())

@@ -21,7 +21,8 @@ from typing import Any, BinaryIO, Literal, Protocol, Self
 
 from vta_cli.errors import UsageError
 
-Kind = Literal["str", "float", "int", "bool"]
+Kind = Literal["str", "float", "int", "bool", "floats"]
+"""What cells hold; lists of numbers (``floats``) can stand in JSON lines alone."""
 
 
 @dataclass(frozen=True, slots=True)

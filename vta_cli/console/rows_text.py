@@ -113,7 +113,13 @@ def _json_column(kind: str, values: Sequence[Any]) -> Iterable[str]:
         return [_number(value, "null") for value in values]
     if kind == "str":
         return ["null" if value is None else JSON_TEXT.encode(value) for value in values]
+    if kind == "floats":
+        return ["null" if one is None else _list(one) for one in values]
     return [json.dumps(value) for value in values]
+
+
+def _list(values: Sequence[float]) -> str:
+    return "[" + ", ".join(_number(value, "null") for value in values) + "]"
 
 
 def _all_finite(values: Sequence[Any]) -> bool:
