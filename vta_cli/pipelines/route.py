@@ -208,7 +208,7 @@ def _labels(route: Route, column: str, block: ScoreBlock) -> list[str]:
     promise = route.classifier.taste.promise
     main = block.scores[column]
     if promise.kind == "probability":
-        labels = (YES, NO)
+        labels: tuple[str, ...] = (YES, NO)
         at = np.where(main >= EVEN, 0, 1)
     else:
         labels = promise.names
