@@ -125,10 +125,13 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--keep", type=Path, help="make tree and store here, or use those there")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        alone(prepare, Path(name), args.files)
-        walks, lists, scans, peak = alone(measure, Path(name))
+    with tempfile.TemporaryDirectory(prefix="vta-rescan-") as name:
+        folder = args.keep or Path(name)
+        if not (folder / "store").exists():
+            alone(prepare, folder, args.files)
+        walks, lists, scans, peak = alone(measure, folder)
     print(f"{args.files:,} files{'':12}core-s   files/core-s   x bare walk")
     rows = [
         ("bare scandir with stat", walks),

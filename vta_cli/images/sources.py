@@ -114,9 +114,11 @@ def scan(
         exclude=frozenset(roots) | {os.path.realpath(root) for root in roots},
         stdin=stdin,
     )
-    streams = [_open(spec, rules) for spec in dict.fromkeys(specs)]
-    merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=path_order)
-    return _once(merged)
+    kinds = {spec: _kind_of(spec) for spec in specs}
+    streams = [_open(kind, spec, rules) for spec, kind in kinds.items()]
+    if [kind.name for kind in kinds.values()] == ["folder"]:
+        return streams[0]  # a walk meets no path twice; a list may name one twice
+    return _once(heapq.merge(*streams, key=path_order))
 
 
 def open_file(spec: str, rules: ScanRules) -> Iterator[Found]:
@@ -151,8 +153,11 @@ def open_missing(spec: str, rules: ScanRules) -> Iterator[Found]:  # noqa: ARG00
     raise UsageError("no-such-source", f"no such folder or file: {spec}", hint=hint)
 
 
-def _open(spec: str, rules: ScanRules) -> Iterator[Found]:
-    kind = next(kind for kind in KINDS if kind.claims(spec))
+def _kind_of(spec: str) -> Kind:
+    return next(kind for kind in KINDS if kind.claims(spec))
+
+
+def _open(kind: Kind, spec: str, rules: ScanRules) -> Iterator[Found]:
     module, _, attribute = kind.opener.partition(":")
     opener = cast("Opener", getattr(importlib.import_module(module), attribute))
     return opener(spec, rules)

@@ -7,8 +7,8 @@ ignores all links. Hidden names are left out unless asked for, stores of vta alw
 
 import operator
 import os
-import stat
 from collections.abc import Callable, Iterator
+from stat import S_ISREG
 
 from vta_cli.errors import UsageError
 from vta_cli.images.keys import reason_of
@@ -66,6 +66,7 @@ def walk(root: str, rules: ScanRules, descend: Descend | None = None) -> Iterato
     if rules.excludes(root):
         return
     strip = len(root) if root.endswith("/") else len(root) + 1
+    new = tuple.__new__
     visited: set[tuple[int, int]] = set()
     pending: list[Iterator[_Named]] = []
 
@@ -85,7 +86,16 @@ def walk(root: str, rules: ScanRules, descend: Descend | None = None) -> Iterato
         for name, entry in pending[-1]:
             path = entry.path
             if name[-1] != "/":
-                yield _found(entry, path, path[strip:])
+                try:
+                    status = entry.stat()
+                except OSError as error:
+                    yield _lost(entry, error)
+                    continue
+                if S_ISREG(status.st_mode):
+                    # what `ImageRef(...)` does, in half the time
+                    yield new(ImageRef, (path, path[strip:], status.st_size, status.st_mtime_ns))
+                else:
+                    yield Skip(path, "not-a-file", kind_of_mode(status.st_mode))
             elif descend is None or descend(path[strip:]):
                 yield from enter(path)
                 break  # the folder just entered is now the last of the pending ones
@@ -97,11 +107,11 @@ def _entries(folder: str, rules: ScanRules) -> list[_Named]:
     """List a folder's wanted entries in order, the names of those to enter ending in a slash."""
     with os.scandir(folder) as listing:
         entries = list(listing)
-    if any(entry.name == "store.json" for entry in entries) and is_store(folder):
+    names = [entry.name for entry in entries]
+    if "store.json" in names and is_store(folder):
         return []
     named: list[_Named] = []
-    for entry in entries:
-        name = entry.name
+    for name, entry in zip(names, entries, strict=True):
         if name[0] == "." and not rules.hidden:
             continue
         if entry.is_symlink():
@@ -136,14 +146,9 @@ def _sort_by_bytes(named: list[_Named]) -> None:
         named.sort(key=lambda pair: os.fsencode(pair[0]))
 
 
-def _found(entry: os.DirEntry[str], path: str, rel: str) -> Found:
-    try:
-        status = entry.stat()
-    except OSError as error:
-        detail = error.strerror or str(error)
-        if entry.is_symlink():
-            detail = f"symbolic link that leads nowhere: {detail}"
-        return Skip(path, reason_of(error), detail)
-    if not stat.S_ISREG(status.st_mode):
-        return Skip(path, "not-a-file", kind_of_mode(status.st_mode))
-    return ImageRef(path, rel, status.st_size, status.st_mtime_ns)
+def _lost(entry: os.DirEntry[str], error: OSError) -> Skip:
+    """Return why a listed file has no status."""
+    detail = error.strerror or str(error)
+    if entry.is_symlink():
+        detail = f"symbolic link that leads nowhere: {detail}"
+    return Skip(entry.path, reason_of(error), detail)

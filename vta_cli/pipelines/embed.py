@@ -195,11 +195,10 @@ def _lacking(
     keys: list[bytes] = []
     report.n_files += len(batch)
     for item, content in batch:
+        key, reason, detail = content or _UNKNOWN
         if isinstance(item, Skip):
             report.skip(item)
-            continue
-        key, reason, detail = content or _UNKNOWN
-        if key is not None and reason is None:
+        elif key is not None and reason is None:
             refs.append(item)
             keys.append(key)
         elif content is None or (

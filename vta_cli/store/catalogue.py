@@ -273,28 +273,33 @@ class Catalogue:
 
         The first four of `columns` are path, size_bytes, mtime_ns and trusted.
         """
-        paths = [ref.path.encode(*_FILE_NAMES) for ref in refs]  # half the cost of os.fsencode
-        order = sorted(range(len(refs)), key=paths.__getitem__)
+        if not refs:
+            return []
+        names, _, sizes, mtimes = zip(*refs, strict=True)
+        # One call encodes all: no path holds a null byte.
+        paths = "\0".join(names).encode(*_FILE_NAMES).split(b"\0")
+        order: Sequence[int] = range(len(refs))
+        if sorted(paths) != paths:  # a source gives them in order
+            order = sorted(order, key=paths.__getitem__)
         found: list[Any] = [None] * len(refs)
         skip_ranges = 0
         for start in range(0, len(order), _WINDOW):
             window = order[start : start + _WINDOW]
-            names = [paths[number] for number in window]
+            wanted = [paths[number] for number in window]
             rows: list[Any] = []
             covered = 0
             if skip_ranges:
                 skip_ranges -= 1
             else:
-                rows, covered = self._range(names, columns)
+                rows, covered = self._range(wanted, columns)
                 # Where refs are thin among the rows, ranges are tried only now and then.
-                skip_ranges = 0 if covered == len(names) else 15
-            rows += self._points(names[covered:], columns)
-            by_path = {row[0]: row for row in rows}
-            for number, row in zip(window, map(by_path.get, names), strict=True):
-                if row is not None and row[3]:
-                    ref = refs[number]
-                    if row[2] == ref.mtime_ns and row[1] == ref.size_bytes:
-                        found[number] = row
+                skip_ranges = 0 if covered == len(wanted) else 15
+            rows += self._points(wanted[covered:], columns)
+            if [row[0] for row in rows] != wanted:  # something came or went since
+                rows = list(map({row[0]: row for row in rows}.get, wanted))
+            for number, row in zip(window, rows, strict=True):
+                if row and row[2] == mtimes[number] and row[1] == sizes[number] and row[3]:
+                    found[number] = row
         return found
 
     def _range(self, names: Sequence[bytes], columns: str) -> tuple[list[Any], int]:
