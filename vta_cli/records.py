@@ -6,6 +6,7 @@ file name that the system holds survives the trip; `os.fsencode` gives the bytes
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -351,17 +352,42 @@ class NameFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class RaterFigures:
+    """How far one rater agrees with the head, which never saw the label, and with other raters.
+
+    Attributes
+    ----------
+    name : str
+    n_labels : int
+        Judged images whose out-of-fold answer is known.
+    n_shared : int
+        Those that others judged too.
+    with_head, with_others : dict of str to float
+        Measures by name; the others' are taken together (their mean, or their majority). NaN where
+        there are too few images.
+    """
+
+    name: str
+    n_labels: int
+    n_shared: int
+    with_head: dict[str, float]
+    with_others: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Suspect:
     """A label that may be wrong: the head, fitted without it, disagrees.
 
     `row` is the row of the label as it was given, `loss` how much the head disagrees (larger is
-    more), `label` and `found` what was said and what the head says, for people.
+    more), `label` and `found` what was said and what the head says, for people. `value` is the
+    latter as a number: a score, or the place of the likeliest class; NaN of tags.
     """
 
     row: int
     label: str
     found: str
     loss: float
+    value: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -236,6 +236,7 @@ class TestSac:
 
     def test_each_rater_may_be_kept(self, sac):
         labels = read_sac(sac, self.IMAGES, by_rater=True)
+        assert labels == read_histograms(sac, self.IMAGES, by_rater=True)
 
         assert labels.kind == "scores"
         assert sorted((label.rater, label.value) for label in labels.labels) == [

@@ -77,6 +77,14 @@ def train(
     path_column: Annotated[
         str | None, typer.Option(help="With --labels: the column of paths, by its name.")
     ] = None,
+    rater: Annotated[
+        str | None,
+        typer.Option(help="Learn from the labels of this rater alone (column rater; SAC's sid)."),
+    ] = None,
+    by_rater: Annotated[
+        bool,
+        typer.Option("--by-rater", help="With --histograms of SAC: single ratings, with raters."),
+    ] = False,
     name: Annotated[str, typer.Option("--name", "-n", help="Name of the head.")] = "taste",
     head: Annotated[
         str | None,
@@ -112,7 +120,8 @@ def train(
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     on_conflict: Annotated[
-        str, typer.Option(help="Images labelled both ways: error, or drop them.")
+        str,
+        typer.Option(help="Images labelled both ways: error, drop them, or majority of weights."),
     ] = "error",
     no_embed: Annotated[
         bool, typer.Option("--no-embed", help="Leave out labelled images that lack vectors.")
@@ -148,7 +157,7 @@ def train(
     from vta_cli.pipelines.train_labels import KINDS, Given, read_given
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
-    choice(on_conflict, ("error", "drop"), "--on-conflict")
+    choice(on_conflict, ("error", "drop", "majority"), "--on-conflict")
     if kind is not None:
         choice(kind, KINDS, "--kind")
 
@@ -168,11 +177,13 @@ def train(
         histograms=histograms,
         images=source([images] if images else None),
         pairs=pairs,
+        rater=rater,
+        by_rater=by_rater,
     )
     given.check()
     plan = Plan(
         name, head, folds, seed, not no_embed,
-        cast("Literal['error', 'drop']", on_conflict), out,
+        cast("Literal['error', 'drop', 'majority']", on_conflict), out,
         dict(_weight(text) for text in class_weight or ()), score_class or (),
     )  # fmt: skip
     watch = progress(quiet)
@@ -191,6 +202,10 @@ def train(
         if opened.preset is None and not no_embed:
             opened.pin(chosen.pin)
     typer.echo(page)
+    if trained.raters:
+        from vta_cli.console.kind_report import render_raters
+
+        typer.echo("\n" + render_raters(trained.raters))
     if audit:
         from vta_cli.console.kind_report import render_suspects
 

@@ -10,7 +10,7 @@ from typing import TextIO
 from vta_cli.console.histogram import count_bars
 from vta_cli.console.look import Look, printable
 from vta_cli.console.tables import render_table
-from vta_cli.records import Figure, KindReport, NameFigures, Suspect
+from vta_cli.records import Figure, KindReport, NameFigures, RaterFigures, Suspect
 
 INDENT = 2
 WHAT = {"pairs": "judged pairs"}
@@ -95,6 +95,40 @@ def render_suspects(
     wide = replace(look, width=10_000)
     header = ("loss", "label", "the head says", "path")
     return head + "\n" + render_table(header, rows, "rlll", wide, indent=INDENT)
+
+
+def render_raters(
+    raters: Sequence[RaterFigures], *, look: Look | None = None, stream: TextIO | None = None
+) -> str:
+    """Return how far each rater agrees with the head and with the others, as text.
+
+    Parameters
+    ----------
+    raters : sequence of RaterFigures
+        Of one set of labels, the busiest first; at most `MOST_NAMES` are shown.
+    """
+    stream = sys.stdout if stream is None else stream
+    look = Look.of(stream) if look is None else look
+    measures, beside = list(raters[0].with_head), list(raters[0].with_others)
+    rows = [
+        (
+            printable(rater.name, stream),
+            f"{rater.n_labels:,}",
+            *(_number(rater.with_head[name], look) for name in measures),
+            f"{rater.n_shared:,}",
+            *(_number(rater.with_others[name], look) for name in beside),
+        )
+        for rater in raters[:MOST_NAMES]
+    ]
+    header = ("", "labels", *measures, "shared", *(f"{name}, others" for name in beside))
+    words = "the head never saw the labels that it is compared with; others: the other raters' "
+    words += "labels of the shared images, which is what a person can do"
+    if len(raters) > MOST_NAMES:
+        words += f"; {len(raters) - MOST_NAMES:,} more raters"
+    head = look.style("Each rater against the head and against the others", "bold")
+    table = render_table(header, rows, "l" + "r" * (len(header) - 1), look, indent=INDENT)
+    lines = [look.style(line, "dim") for line in _wrapped(words, look).split("\n")]
+    return "\n".join([head, table, *lines])
 
 
 def _counts(report: KindReport, look: Look) -> str:

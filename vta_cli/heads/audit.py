@@ -24,5 +24,12 @@ def doubtful_labels(oof_scores: Floats, targets: NDArray[np.int8]) -> tuple[Susp
     losses = -np.log(np.maximum(right, TINY))
     order = [int(at) for at in np.argsort(-losses, kind="stable") if np.isfinite(losses[at])]
     return tuple(
-        Suspect(at, SIDES[targets[at]], f"{oof_scores[at]:.2f}", float(losses[at])) for at in order
+        Suspect(
+            at,
+            SIDES[targets[at]],
+            f"{oof_scores[at]:.2f}",
+            float(losses[at]),
+            float(oof_scores[at]),
+        )
+        for at in order
     )

@@ -39,7 +39,7 @@ def number_figures(found: Floats, truth: Floats, scale: tuple[float, float], hal
         "MAE": float(apart.mean()),
         "RMSE": float(np.sqrt(np.mean(apart**2))),
         "LCC": pearson(found, truth),
-        "SRCC": pearson(rankdata(found), rankdata(truth)),
+        "SRCC": spearman(found, truth),
         f"good or bad at {middle:.3g}": float(np.mean((found >= middle) == (truth >= middle))),
         f"within {half:.2g}": float(np.mean(apart < half)),
         "gallery cut, top 5 % kept": reduction(found, truth, 1.0),
@@ -56,6 +56,11 @@ def pearson(a: Floats, b: Floats) -> float:
     a, b = a - a.mean(), b - b.mean()
     size = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / size if size > TINY else 0.0
+
+
+def spearman(a: Floats, b: Floats) -> float:
+    """Return the correlation of the ranks, ties with their mean rank; 0 if a side is constant."""
+    return pearson(rankdata(a), rankdata(b))
 
 
 def reduction(found: Floats, truth: Floats, share: float) -> float:

@@ -128,7 +128,19 @@ def suspects(losses: Floats, out: Floats, wanted: Wanted) -> tuple[Suspect, ...]
     """
     order = np.argsort(-losses, kind="stable")
     said, found = _said(wanted), _found(out, wanted)
-    return tuple(Suspect(int(at), said[at], found[at], float(losses[at])) for at in order)
+    values = _values(out, wanted)
+    return tuple(
+        Suspect(int(at), said[at], found[at], float(losses[at]), float(values[at])) for at in order
+    )
+
+
+def _values(out: Floats, wanted: Wanted) -> Floats:
+    """Return an answer as one number a row, shape (n,); NaN of tags."""
+    if wanted.kind == "classes":
+        return np.argmax(out, axis=1).astype(np.float64)
+    if wanted.kind == "tags":
+        return np.full(len(out), np.nan)
+    return out[:, 0] if wanted.kind == "pairs" else numbers_of(out, wanted)
 
 
 def _said(wanted: Wanted) -> list[str]:

@@ -13,7 +13,7 @@ from vta_cli.records import KEY_BYTES, Keys
 SHOWN = 3
 """Examples in a message; the rest is counted."""
 
-OnConflict = Literal["error", "drop"]
+OnConflict = Literal["error", "drop", "majority"]
 """What becomes of a content whose labels exclude each other."""
 
 ByContent = dict[bytes, list[Label]]
@@ -87,6 +87,11 @@ def settle(
     ------
     UsageError
         ``label-conflict`` naming the first few, if `on_conflict` is ``error``.
+
+    Notes
+    -----
+    With ``majority`` the value of the largest summed weight wins, and the labels of the others are
+    left out; a tie is dropped.
     """
     if not conflicts:
         return grouped, []
@@ -96,10 +101,30 @@ def settle(
         raise UsageError(
             "label-conflict",
             f"{counted}: {shown}",
-            hint="keep one of each pair, or leave such images out with --on-conflict drop",
+            hint="keep one of each pair, or leave such images out with --on-conflict drop, "
+            "or let most raters win with --on-conflict majority",
+        )
+    if on_conflict == "majority":
+        outvoted = {key: _winners(grouped[key]) for key in conflicts}
+        kept = {key: outvoted.get(key, found) for key, found in grouped.items()}
+        tied = [key for key, found in outvoted.items() if not found]
+        told = f"; {len(tied):,} without one left out" if tied else ""
+        return (
+            {key: found for key, found in kept.items() if found},
+            [f"{counted}, of which the majority counts{told}: {shown}"],
         )
     kept = {key: found for key, found in grouped.items() if key not in conflicts}
     return kept, [f"{counted} and left out: {shown}"]
+
+
+def _winners(found: Sequence[Label]) -> list[Label]:
+    """Return the labels of the value with the largest summed weight; none of a tie."""
+    totals: dict[float, float] = {}
+    for label in found:
+        totals[label.value] = totals.get(label.value, 0.0) + label.weight
+    best = max(totals.values())
+    values = [value for value, total in totals.items() if total == best]
+    return [label for label in found if label.value == values[0]] if len(values) == 1 else []
 
 
 def copies_note(grouped: ByContent) -> list[str]:

@@ -18,7 +18,11 @@ SQLITE = b"SQLite format 3\0"
 
 
 def read_histograms(
-    file: Path, images: Iterable[ImageRef] | None = None, *, first_bin: float | None = None
+    file: Path,
+    images: Iterable[ImageRef] | None = None,
+    *,
+    first_bin: float | None = None,
+    by_rater: bool = False,
 ) -> LabelSet:
     """Read histograms of votes from any of the files that hold them.
 
@@ -32,15 +36,18 @@ def read_histograms(
         paths beside the file.
     first_bin : float, optional
         Score of the first bin, where the file does not say; 1 unless given.
+    by_rater : bool
+        Keep single ratings with their raters, as SAC has them: the set is of kind ``scores``.
 
     Returns
     -------
     LabelSet
-        Of kind ``histograms``.
+        Of kind ``histograms``, or by rater ``scores``.
 
     Raises
     ------
     UsageError
+        ``no-raters`` if the file has votes alone;
         ``unknown-histograms``; ``bin-is-fixed`` if `first_bin` is given for a file whose format
         decides it; and what the readers raise.
     """
@@ -48,6 +55,12 @@ def read_histograms(
     with file.open("rb") as stream:
         head = stream.read(65536)
     suffix = file.suffix.lower()
+    if by_rater and not head.startswith(SQLITE):
+        raise UsageError(
+            "no-raters",
+            f"{file.name} counts votes and does not say whose they are",
+            hint="the sqlite file of SAC does; in a table of --labels there may be a column rater",
+        )
     if not head.startswith(SQLITE):
         if suffix in TABLES:
             return read_counts(file, images, first_bin=1.0 if first_bin is None else first_bin)
@@ -60,7 +73,7 @@ def read_histograms(
             hint="leave the score of the first bin out",
         )
     if head.startswith(SQLITE):
-        return read_sac(file, images)
+        return read_sac(file, images, by_rater=by_rater)
     lines = head.decode("utf-8-sig", errors="replace").splitlines()
     line = next((line for line in lines if line.strip()), "")
     if is_ava(line):

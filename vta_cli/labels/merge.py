@@ -82,9 +82,9 @@ def merge(
     keys : mapping of str to bytes
         Content key of each labelled path; a path without one (unreadable, gone) is left out and
         counted in a note.
-    on_conflict : {"error", "drop"}
-        What becomes of a content that is labelled both ways: the request is refused, or the
-        content is left out with a note.
+    on_conflict : {"error", "drop", "majority"}
+        What becomes of a content that is labelled both ways: the request is refused, the content
+        is left out, or the value of most weight wins (a tie is left out); with a note.
 
     Returns
     -------

@@ -36,7 +36,7 @@ class Plan:
         Folds of the cross-validation, and the seed of everything random.
     embed_missing : bool
         Embed labelled images that the store lacks.
-    on_conflict : {"error", "drop"}
+    on_conflict : {"error", "drop", "majority"}
         What becomes of images that are labelled both ways.
     class_weights : mapping of str to float
         Loss weight of classes by name; 1 for those that are not named.
@@ -49,7 +49,7 @@ class Plan:
     n_folds: int = 5
     seed: int = 0
     embed_missing: bool = True
-    on_conflict: Literal["error", "drop"] = "error"
+    on_conflict: Literal["error", "drop", "majority"] = "error"
     out: Path | None = None
     class_weights: Mapping[str, float] = field(default_factory=dict)
     score_classes: Sequence[str] = ()

@@ -20,9 +20,10 @@ from vta_cli.pipelines.embed import EmbedReport
 from vta_cli.pipelines.labelled import Plan, head_path, labelled, lost_notes, near_copies
 from vta_cli.pipelines.lanes import Lane
 from vta_cli.pipelines.progress import Progress
+from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
 from vta_cli.pipelines.sources import Source, refs_of
 from vta_cli.pipelines.spaces import default_threshold
-from vta_cli.records import ImageRef, Suspect, TrainReport
+from vta_cli.records import ImageRef, RaterFigures, Suspect, TrainReport
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
@@ -35,7 +36,8 @@ MAX_REMEMBERED = 20_000
 class Trained:
     """A saved head: where it is, what is known of it, what was left out on the way.
 
-    `suspects` are all labels, the most doubtful first; their rows count in `paths`.
+    `suspects` are all labels, the most doubtful first; their rows count in `paths`. `raters` are
+    empty unless several are named.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Trained:
     embedded: EmbedReport | None
     suspects: tuple[Suspect, ...]
     paths: tuple[str, ...]
+    raters: tuple[RaterFigures, ...] = ()
 
 
 def labels_from_folders(store: Store, positive: Source, negative: Source) -> LabelSet:
@@ -129,9 +132,13 @@ def train(
     taste.recipes = tuple(space.recipe.to_json() for space in known.spaces)
     taste.meta.update(_meta(plan, known.spaces, judged, report))
     taste.save(path)
-    notes = (*labels.problems, *judged.notes, *lost_notes(known.lost), *report.notes)
+    notes = (
+        *labels.problems, *judged.notes, *lost_notes(known.lost),
+        *ceiling_notes(labels, known.keys), *report.notes,
+    )  # fmt: skip
     doubtful = doubtful_labels(report.oof_scores, report.targets)
-    return Trained(path, taste, report, notes, known.embedded, doubtful, judged.paths)
+    raters = rater_figures(labels, known.keys, answers_of(doubtful, judged.keys))
+    return Trained(path, taste, report, notes, known.embedded, doubtful, judged.paths, raters)
 
 
 def _meta(

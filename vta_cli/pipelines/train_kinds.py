@@ -1,6 +1,6 @@
 """Learn scores, tiers, classes, tags, votes or pairs: from a label set to a saved head."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,6 @@ from vta_cli.errors import UsageError
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.train_kinds import head_for, train_kind
 from vta_cli.heads.wanted import Wanted
-from vta_cli.labels.consistency import consistency
 from vta_cli.labels.distribution import Rows, bar_width, distribution
 from vta_cli.labels.records import LabelSet
 from vta_cli.labels.registry import merge_of
@@ -21,8 +20,9 @@ from vta_cli.pipelines.embed import EmbedReport
 from vta_cli.pipelines.labelled import Plan, head_path, labelled, lost_notes, near_copies
 from vta_cli.pipelines.lanes import Lane
 from vta_cli.pipelines.progress import Progress
+from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
 from vta_cli.pipelines.spaces import default_threshold
-from vta_cli.records import KindReport, Suspect
+from vta_cli.records import KindReport, RaterFigures, Suspect
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
@@ -39,6 +39,8 @@ class TrainedKind:
         All labels, the most doubtful first; `Suspect.row` is a place in `paths`.
     paths : tuple of str
         Of the labels; of pairs both, with a blank between.
+    raters : tuple of RaterFigures
+        Where several are named.
     """
 
     path: Path
@@ -50,6 +52,7 @@ class TrainedKind:
     spread_width: int
     suspects: tuple[Suspect, ...]
     paths: tuple[str, ...]
+    raters: tuple[RaterFigures, ...]
 
 
 def train_labels(
@@ -100,8 +103,8 @@ def train_labels(
     )
     head.save(path)
     notes = (
-        *labels.problems, *judged.notes, *lost_notes(known.lost), *_ceiling(labels, known.keys),
-        *report.notes,
+        *labels.problems, *judged.notes, *lost_notes(known.lost),
+        *ceiling_notes(labels, known.keys), *report.notes,
     )  # fmt: skip
     return TrainedKind(
         path=path,
@@ -113,6 +116,9 @@ def train_labels(
         spread_width=bar_width(labels),
         suspects=report.suspects,
         paths=_paths(judged, wanted),
+        raters=()
+        if wanted.pairs is not None
+        else rater_figures(labels, known.keys, answers_of(report.suspects, judged.keys)),
     )
 
 
@@ -193,27 +199,6 @@ def _place(name: str, labels: LabelSet) -> int:
             hint=f"there are: {', '.join(labels.names)}",
         )
     return labels.names.index(name)
-
-
-def _ceiling(labels: LabelSet, keys: Mapping[str, bytes]) -> list[str]:
-    """Say how far repeated judgements agree: no head can agree any better."""
-    if labels.kind not in ("classes", "ordinal", "scores"):
-        return []
-    notes = []
-    for same_rater, who in ((True, "of one rater"), (False, "of two raters")):
-        found = consistency(labels, keys, same_rater=same_rater)
-        if not found.n_contents:
-            continue
-        apart = (
-            f", {found.mean_difference:.3g} apart on average"
-            if np.isfinite(found.mean_difference)
-            else ""
-        )
-        notes.append(
-            f"{found.n_contents:,} images were judged more than once: judgements {who} agree in "
-            f"{100 * found.agreement:.0f} %{apart}; no head can do better"
-        )
-    return notes
 
 
 def _paths(judged: Any, wanted: Wanted) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vta_cli.config import nearest
 from vta_cli.errors import UsageError
+from vta_cli.labels.distribution import of_rater, raters
 from vta_cli.labels.journal import is_journal
 from vta_cli.labels.merge import require_both
 from vta_cli.labels.records import Kind, LabelSet
@@ -14,6 +16,8 @@ from vta_cli.pipelines.train import labels_from_file, labels_from_folders
 from vta_cli.records import ImageRef
 from vta_cli.store.store import Store
 
+MOST_RATERS = 20
+"""Raters that an error names."""
 KINDS = ("binary", "classes", "ordinal", "scores", "tags")
 """Kinds that a table of labels can be said to hold."""
 
@@ -39,6 +43,10 @@ class Given:
     images : Source or None
         Where the images of the votes are.
     pairs : Path or None
+    rater : str or None
+        Whose labels alone count.
+    by_rater : bool
+        Of a file of votes: keep single ratings with their raters, if it has them.
     """
 
     pos: Source | None = None
@@ -53,6 +61,8 @@ class Given:
     histograms: Path | None = None
     images: Source | None = None
     pairs: Path | None = None
+    rater: str | None = None
+    by_rater: bool = False
 
     def check(self) -> None:
         """Refuse no labels, several ways, half of one, and sources that are not there.
@@ -101,6 +111,12 @@ class Given:
                 f"--kind {self.kind} does not go with these labels",
                 hint="it is for --labels FILE; ordinal and scores also for --tiers DIR",
             )
+        if self.by_rater and self.histograms is None:
+            raise UsageError(
+                "wrong-option",
+                "--by-rater is for --histograms FILE of SAC",
+                hint="a table has a column rater; --rater NAME picks one",
+            )
         if self.images is not None and self.histograms is None:
             raise UsageError(
                 "wrong-option",
@@ -115,8 +131,25 @@ def read_given(store: Store, given: Given) -> LabelSet:
     Raises
     ------
     UsageError
-        Whatever their reader says.
+        Whatever their reader says; ``no-such-rater``.
     """
+    labels = _read(store, given)
+    if given.rater is None:
+        return labels
+    known = [name for name, _ in raters(labels)]
+    if given.rater not in known:
+        raise UsageError(
+            "no-such-rater",
+            f"no label is by the rater {given.rater!r}",
+            hint=nearest(given.rater, known[:MOST_RATERS]) if known else "no label names a rater",
+        )
+    labels = of_rater(labels, given.rater)
+    if labels.kind == "binary":
+        require_both(labels.labels)
+    return labels
+
+
+def _read(store: Store, given: Given) -> LabelSet:
     if given.pos is not None and given.neg is not None:
         return labels_from_folders(store, given.pos, given.neg)
     if given.labels is not None:
@@ -127,7 +160,8 @@ def read_given(store: Store, given: Given) -> LabelSet:
         return reader("tiers")(_refs(store, given.tiers), as_scores=given.kind == "scores")
     if given.histograms is not None:
         images = None if given.images is None else _refs(store, given.images)
-        return reader("histograms")(given.histograms, images)
+        single = given.by_rater or given.rater is not None
+        return reader("histograms")(given.histograms, images, by_rater=single)
     return reader("pairs")(given.pairs)
 
 
