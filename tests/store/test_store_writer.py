@@ -185,11 +185,3 @@ def test_narrowing_is_rounding_or_refusal(vectors):
     assert np.isfinite(back).all()
     scale = np.abs(vectors).max(axis=-1, keepdims=True)
     assert (np.abs(back - vectors) <= scale * 2.0**-11).all()
-
-
-def test_every_half_widens_as_numpy_does():
-    """All 65,536 of them, infinities and NaN included."""
-    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).reshape(-1, 1, 1)
-    wide = np.empty(halves.shape, np.float32)
-    widen(halves, wide)
-    assert np.array_equal(wide, halves.astype(np.float32), equal_nan=True)

@@ -3,11 +3,16 @@
 Fitting and applying share these functions, so that a vector means the same in both. Rows are worked
 through in pieces of one fixed shape: a matrix product then gives a row the same bits whatever its
 neighbours are, which it does not when the library may choose another kernel for another shape.
+Rows are float32, as they are stored: half the time of float64, for a seventh digit that no score
+is known to. Products of matrices are float64 all the same: some of OpenBLAS's float32 kernels
+(Haswell's) give a row other bits at other places of its piece. What few numbers a row ends in (raw
+scores, probabilities) are float64 too.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +25,8 @@ EMPTY_NORM = 1e-12
 """A row with a smaller Euclidean norm stays as it is instead of being scaled to unit length."""
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 
 @dataclass(frozen=True)
@@ -39,19 +46,25 @@ class Columns:
     factor: Floats
     size: Floats
 
-    def bound(self, x: Floats) -> Floats:
+    @cached_property
+    def _narrow(self) -> tuple[Singles, Singles, Singles]:
+        single = np.float32
+        return self.mean.astype(single), self.factor.astype(single), self.size.astype(single)
+
+    def bound(self, x: Singles) -> Singles:
         """Return ``size * z / sqrt(1 + z**2)`` with ``z = (x - mean) * factor``, shape of `x`.
 
         The bend is made of exactly rounded operations only (no tanh), so that every machine gets
         the same bits; it limits what one odd column can do to a row.
         """
-        z = x - self.mean
-        z *= self.factor
+        mean, factor, size = self._narrow
+        z: Singles = x - mean
+        z *= factor
         bent = z * z
         bent += 1.0
         np.sqrt(bent, out=bent)
         z /= bent
-        z *= self.size
+        z *= size
         return z
 
 
@@ -60,28 +73,38 @@ class Rows:
 
     Attributes
     ----------
-    unit : ndarray of shape (n, dim), float64
+    unit : ndarray of shape (n, dim), float32
         The blocks side by side, each row of a block of unit length.
     """
 
-    def __init__(self, unit: Floats, columns: Columns) -> None:
+    def __init__(self, unit: Singles, columns: Columns) -> None:
         self.unit = unit
         self._columns = columns
 
     @cached_property
-    def bounded(self) -> Floats:
+    def bounded(self) -> Singles:
         """The same rows with bounded columns, shape (n, dim)."""
         return self._columns.bound(self.unit)
 
     @cached_property
-    def unit_squares(self) -> Floats:
-        """Squared length of each unit row (the number of its blocks that are not zero), (n, 1)."""
-        return np.asarray(np.sum(self.unit * self.unit, axis=1, keepdims=True))
+    def wide_unit(self) -> Floats:
+        """`unit` for products of matrices, shape (n, dim)."""
+        return self.unit.astype(np.float64)
 
     @cached_property
-    def bounded_squares(self) -> Floats:
+    def wide_bounded(self) -> Floats:
+        """`bounded` for products of matrices, shape (n, dim)."""
+        return self.bounded.astype(np.float64)
+
+    @cached_property
+    def unit_squares(self) -> Singles:
+        """Squared length of each unit row (the number of its blocks that are not zero), (n, 1)."""
+        return _squares(self.unit)[:, None]
+
+    @cached_property
+    def bounded_squares(self) -> Singles:
         """Squared length of each bounded row, shape (n, 1)."""
-        return np.asarray(np.sum(self.bounded * self.bounded, axis=1, keepdims=True))
+        return _squares(self.bounded)[:, None]
 
 
 def fit_columns(unit: NDArray[np.float32], dims: Sequence[int]) -> Columns:
@@ -156,19 +179,52 @@ def check_blocks(blocks: Sequence[NDArray[np.floating]], dims: Sequence[int] | N
 
 def join(
     blocks: Sequence[NDArray[np.floating]], start: int, stop: int, *, normalise: bool = True
-) -> Floats:
+) -> Singles:
     """Return rows `start` to `stop` of all blocks side by side, shape (stop - start, sum of dims).
 
     With `normalise`, each row of a block has unit Euclidean length; rows of zeros stay zeros.
     """
-    parts = []
+    out = np.empty((stop - start, sum(block.shape[1] for block in blocks)), np.float32)
+    _fill(out, blocks, start, stop, normalise=normalise)
+    return out
+
+
+def _fill(
+    out: NDArray[_Float],
+    blocks: Sequence[NDArray[np.floating]],
+    start: int,
+    stop: int,
+    *,
+    normalise: bool,
+) -> None:
+    """Write rows `start` to `stop` of all blocks side by side into the first rows of `out`."""
+    left = 0
     for block in blocks:
-        part = np.array(block[start:stop], dtype=np.float64, order="C")
+        target = out[: stop - start, left : left + block.shape[1]]
+        left += block.shape[1]
+        part = np.ascontiguousarray(block[start:stop], out.dtype)
         if normalise:
-            norm = np.sqrt(np.einsum("ij,ij->i", part, part))[:, None]
-            part /= np.where(norm > EMPTY_NORM, norm, 1.0)
-        parts.append(part)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            np.multiply(part, _reciprocal_norms(part)[:, None], out=target)
+        else:
+            target[...] = part
+
+
+def _squares(x: NDArray[_Float]) -> NDArray[_Float]:
+    """Return the squared length of each row, shape (n,)."""
+    found: NDArray[_Float] = np.einsum("ij,ij->i", x, x)
+    return found
+
+
+def _reciprocal_norms(rows: NDArray[_Float]) -> NDArray[_Float]:
+    """Return what scales each row to unit length, shape (n,); 1 for rows of zeros."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.sqrt(_squares(rows))
+        large = np.flatnonzero(~np.isfinite(norms))
+        if len(large):  # squares beyond float32 of rows that may be sound
+            wide = rows[large].astype(np.float64)
+            norms[large] = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        norms[~(norms > EMPTY_NORM)] = 1.0
+        return np.reciprocal(norms)
 
 
 def pieces(
@@ -186,9 +242,19 @@ def pieces(
     n = check_blocks(blocks)
     for start in range(0, n, PIECE_ROWS):
         stop = min(start + PIECE_ROWS, n)
-        unit = join(blocks, start, stop, normalise=normalise)
-        if stop - start < PIECE_ROWS:
-            padded = np.zeros((PIECE_ROWS, unit.shape[1]))
-            padded[: stop - start] = unit
-            unit = padded
-        yield slice(start, stop), Rows(unit, columns)
+        yield slice(start, stop), Rows(piece(blocks, start, normalise=normalise), columns)
+
+
+def piece(
+    blocks: Sequence[NDArray[np.floating]],
+    start: int,
+    *,
+    normalise: bool = True,
+    dtype: type[_Float] = np.float32,  # type: ignore[assignment]
+) -> NDArray[_Float]:
+    """Return `PIECE_ROWS` rows from `start` on, as `join` does; beyond the last come zeros."""
+    stop = min(start + PIECE_ROWS, len(blocks[0]))
+    out = np.empty((PIECE_ROWS, sum(block.shape[1] for block in blocks)), dtype)
+    _fill(out, blocks, start, stop, normalise=normalise)
+    out[stop - start :] = 0.0
+    return out

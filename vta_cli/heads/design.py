@@ -50,7 +50,7 @@ class Design:
         """Rows with bounded columns, shape (n, dim)."""
         out = np.empty_like(self.unit)
         for start in range(0, self.n, PIECE_ROWS):
-            part = self.unit[start : start + PIECE_ROWS].astype(np.float64)
+            part = self.unit[start : start + PIECE_ROWS]
             out[start : start + PIECE_ROWS] = self.columns.bound(part)
         return out
 

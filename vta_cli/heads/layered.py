@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.errors import HeadError
-from vta_cli.heads.blocks import PIECE_ROWS, Floats, check_blocks, join
+from vta_cli.heads.blocks import PIECE_ROWS, Floats, check_blocks, piece
 from vta_cli.heads.calibration import sigmoid
 from vta_cli.heads.layers import check_layers, forward, from_saved, to_saved
 from vta_cli.heads.persist import read, unreadable, write
@@ -189,11 +189,8 @@ class LayeredHead:
         self, blocks: Sequence[NDArray[np.floating]], n: int
     ) -> Iterator[tuple[Floats, int]]:
         for start in range(0, n, PIECE_ROWS):
-            rows = join(blocks, start, min(start + PIECE_ROWS, n), normalise=self.normalise)
-            n_real = len(rows)
-            if n_real < PIECE_ROWS:
-                rows = np.concatenate([rows, np.zeros((PIECE_ROWS - n_real, rows.shape[1]))])
-            yield rows, n_real
+            rows = piece(blocks, start, normalise=self.normalise, dtype=np.float64)
+            yield rows, min(PIECE_ROWS, n - start)
 
     def save(self, path: Path) -> None:
         """Write the head to one file, atomically; the same head gives the same bytes.

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.heads.blocks import Floats, Rows
+from vta_cli.heads.blocks import Floats, Rows, Singles
 from vta_cli.heads.protocol import Arrays
 
 MAX_TEMPLATES = 100_000
@@ -49,9 +49,14 @@ class LinearPart:
     coef: Floats
     intercept: Floats
 
+    @cached_property
+    def _narrow(self) -> Singles:
+        return self.coef.astype(np.float32)
+
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
-        found: Floats = rows.unit @ self.coef + self.intercept[0]
+        products = np.einsum("ij,j->i", rows.unit, self._narrow)
+        found: Floats = products.astype(np.float64) + self.intercept[0]
         return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -90,7 +95,7 @@ class RadialPart:
     intercept: Floats
 
     @cached_property
-    def _wide(self) -> tuple[Floats, Floats, Floats]:
+    def _wide(self) -> tuple[Floats, Floats, Singles]:
         """Both readings, transposed and times twice their gamma, and what each template adds."""
         unit, bounded = self.unit.astype(np.float64), self.bounded.astype(np.float64)
         squares = self.gamma[0] * np.sum(unit * unit, axis=1)
@@ -98,18 +103,23 @@ class RadialPart:
         return (
             np.ascontiguousarray(unit.T * (2.0 * self.gamma[0])),
             np.ascontiguousarray(bounded.T * (2.0 * self.gamma[1])),
-            squares,
+            squares.astype(np.float32),
         )
 
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
         unit, bounded, squares = self._wide
-        exponents = rows.unit @ unit  # (n, m)
-        exponents += rows.bounded @ bounded
-        exponents -= self.gamma[0] * rows.unit_squares + self.gamma[1] * rows.bounded_squares
+        products = rows.wide_unit @ unit  # (n, m)
+        own = self.gamma[0] * rows.unit_squares
+        if self.gamma[1]:  # the bounded rows cost as much again
+            products += rows.wide_bounded @ bounded
+            own += self.gamma[1] * rows.bounded_squares
+        exponents: Singles = products.astype(np.float32)
+        exponents -= own.astype(np.float32)
         exponents -= squares
         np.minimum(exponents, 0.0, out=exponents)
-        found: Floats = np.exp(exponents, out=exponents) @ self.alpha + self.intercept[0]
+        near = np.exp(exponents, out=exponents)
+        found: Floats = near.astype(np.float64) @ self.alpha + self.intercept[0]
         return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -168,17 +178,20 @@ class NearestPart:
     settings: Floats
 
     @cached_property
-    def _wide(self) -> tuple[Floats, Floats, Floats]:
+    def _wide(self) -> tuple[Floats, Floats, Singles]:
         templates = self.templates.astype(np.float64)
         squares = np.sum(templates * templates, axis=1)
-        return self.axes.astype(np.float64), np.ascontiguousarray(templates.T), squares
+        return (
+            self.axes.astype(np.float64),
+            np.ascontiguousarray(templates.T * -2.0),
+            squares.astype(np.float32),
+        )
 
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
         axes, templates, squares = self._wide
-        projected = rows.bounded @ axes - self.centre  # (n, r)
-        distances = projected @ templates
-        distances *= -2.0
+        projected = rows.wide_bounded @ axes - self.centre  # (n, r)
+        distances: Singles = (projected @ templates).astype(np.float32)
         distances += squares  # the row's own square falls out of the votes
         return vote(distances, self.positive, self.mass, self.settings)
 
@@ -214,24 +227,27 @@ class NearestPart:
         return part
 
 
-def vote(distances: Floats, positive: Floats, mass: Floats, settings: Floats) -> Floats:
+def vote(
+    distances: NDArray[np.floating], positive: Floats, mass: Floats, settings: Floats
+) -> Floats:
     """Return the log-odds of the votes of the nearest templates, shape (n,).
 
     Parameters
     ----------
-    distances : ndarray of shape (n, m), float64
+    distances : ndarray of shape (n, m), float32 or float64
         Squared distances, up to a constant a row; overwritten. Infinite ones do not vote.
     positive, mass, settings
         As in `NearestPart`.
     """
-    k, gamma, prior = int(settings[0]), settings[1], settings[2]
+    k, gamma, prior = int(settings[0]), float(settings[1]), float(settings[2])
     if k < distances.shape[1]:
         limit = np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
         distances[distances > limit] = np.inf
     distances -= distances.min(axis=1, keepdims=True)
     distances *= -gamma
     votes = np.exp(distances, out=distances)
-    liked = votes @ positive
-    disliked = votes @ (mass - positive)
+    wide = votes.astype(np.float64, copy=False)
+    liked = wide @ positive
+    disliked = wide @ (mass - positive)
     odds: Floats = np.log(liked + prior) - np.log(disliked + prior)
     return odds

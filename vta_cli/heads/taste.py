@@ -146,7 +146,7 @@ class Taste:
 
     def _raws(self, blocks: Sequence[NDArray[np.floating]]) -> Iterator[tuple[slice, list[Floats]]]:
         """Yield the raw scores of each member for pieces of one fixed number of rows."""
-        ones = np.ones(sum(self.dims))
+        ones = np.ones(sum(self.dims), np.float32)
         with np.errstate(invalid="ignore", over="ignore"):
             for where, rows in pieces(blocks, self._columns, normalise=self.normalise):
                 unknown = ~np.isfinite(rows.unit @ ones)  # one odd value shows in its row's sum

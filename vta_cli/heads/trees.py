@@ -63,8 +63,8 @@ class TreesPart:
         """Return the sum of leaves of each row of `unit`, shape (n,)."""
         used, feature, threshold, children, depth = self._plan
         n_trees, n_nodes = self.feature.shape
-        # rounded to what the trees were grown on
-        values = np.ascontiguousarray(unit[:, used].astype(np.float32).T)  # (used, n)
+        # float32 is what the trees were grown on
+        values = np.ascontiguousarray(unit.astype(np.float32, copy=False)[:, used].T)  # (used, n)
         n = values.shape[1]
         flat = values.reshape(-1)
         row = np.arange(n)
