@@ -21,11 +21,26 @@ BETA_LABELS = 400
 ISOTONIC_LABELS = 2_000
 """Labels of the rarer side from which a free increasing curve is."""
 SMOOTHING = 0.25
-"""Imagined labels a side on the wrong side of a separable set. Platt's 1 leaves heads of 20 to 200
-labels under-confident (calibration error .049 on the benchmark's sets; .040 at 1/2, .036 here)."""
+"""Imagined labels a side on the wrong side of a separable set, where no prior does that work."""
+SLOPE_MEDIAN, SLOPE_SPREAD = 1.5, 1.0
+"""Log-normal prior of a sigmoid's slope over standardised scores: between 0.2 (AUC .56) and 11 for
+19 of 20 tastes. It rules out neither chance nor separation. The best slope alone believes 20 labels
+too much: with the prior the calibration error falls from .038 to .032 over the benchmark's sets,
+that of single draws from .083 to .079, and the log-loss on unseen images from .448 to .445; medians
+of 1 to 1.5 and spreads of .8 to 1.3 differ by .002 of calibration error."""
+LOG_SLOPES = np.linspace(np.log(0.02), np.log(60.0), 24)
+"""Where the posterior is looked for."""
+OFFSET_PRECISION = 1.0
+"""Precision of the offset's normal prior around the log-odds of the labels' share: scores are
+centred, so that there it belongs. Without it perfect scores of 10 labels leave the offset open."""
+MANY = 2_000
+"""With more labels the posterior is a point."""
 LEAST_SLOPE = 0.01
 """Smallest slope over the scores' standard deviation: a head that fails out of fold says nearly the
 prior of everything, but keeps its order."""
+SAME = 1e-4
+"""Scores with a smaller standard deviation are one score and rounding: a kernel of float32 rows
+that are all alike spreads by 2e-5."""
 
 
 class Calibrator(Protocol):
@@ -116,6 +131,54 @@ def newton_logistic(columns: Floats, targets: Floats, weights: Floats, ridge: fl
     return coef
 
 
+def expected(z: Floats, targets: NDArray[np.int8], weights: Floats) -> Floats:
+    """Return the posterior mean of ``sigmoid(slope * z + offset)``, shape (n,).
+
+    The slope has the prior above, on a coarse grid and then on a fine one where the posterior lies.
+    The offset's is normal, by Laplace's approximation at each slope, with the mean of a sigmoid of
+    a normal as in MacKay, "The evidence framework applied to classification networks", 1992.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n,), float64
+        Out-of-fold scores, standardised.
+    targets : ndarray of shape (n,), int8
+    weights : ndarray of shape (n,), float64
+        Of which the sum counts as the number of labels.
+    """
+    logs = LOG_SLOPES
+    shares, _ = _posterior(logs, z, targets, weights)
+    middle = float(shares @ logs)
+    reach = 4.0 * float(np.sqrt(shares @ (logs - middle) ** 2)) + float(logs[1] - logs[0])
+    logs = np.linspace(middle - reach, middle + reach, len(logs))
+    shares, each = _posterior(logs, z, targets, weights)
+    found: Floats = shares @ each
+    return found
+
+
+def _posterior(
+    logs: Floats, z: Floats, targets: NDArray[np.int8], weights: Floats
+) -> tuple[Floats, Floats]:
+    """Return the share of each slope, and the mean probabilities at it, (k,) and (k, n)."""
+    hits = (targets == 1).astype(np.float64)
+    share = float(weights @ soft_targets(targets, weights) / weights.sum())
+    usual = float(log_odds(np.array(share)))
+    offset = np.full(len(logs), usual)
+    rise = np.exp(logs)[:, None] * z
+    curvature = np.ones(len(logs))
+    for _ in range(8):  # Newton's method for all slopes at once
+        p = sigmoid(rise + offset[:, None])
+        curvature = (p * (1 - p)) @ weights + OFFSET_PRECISION
+        slant = (p - hits) @ weights + OFFSET_PRECISION * (offset - usual)
+        offset = offset - np.clip(slant / curvature, -2.0, 2.0)
+    at = rise + offset[:, None]
+    evidence = -(np.logaddexp(0.0, at) - hits * at) @ weights - 0.5 * np.log(curvature)
+    evidence -= 0.5 * OFFSET_PRECISION * (offset - usual) ** 2
+    evidence -= 0.5 * ((logs - np.log(SLOPE_MEDIAN)) / SLOPE_SPREAD) ** 2
+    shares = np.exp(evidence - evidence.max())
+    return shares / shares.sum(), sigmoid(at / np.sqrt(1.0 + np.pi / 8.0 / curvature)[:, None])
+
+
 @dataclass(frozen=True)
 class Identity:
     """The raw score is a log-odds already."""
@@ -145,17 +208,32 @@ class Identity:
 
 @dataclass(frozen=True)
 class Sigmoid:
-    """Platt scaling: ``sigmoid(slope * raw + offset)``; `line` holds slope and offset."""
+    """``sigmoid(slope * raw + offset)``; `line` holds slope and offset.
+
+    Platt scaling with what few labels leave open: the line is the one nearest, in mean log-loss
+    over the labelled scores, to the average of all sigmoids weighted by their posterior. So a
+    handful of labels gives probabilities near even odds, whatever order they happen to be in.
+    """
 
     kind: ClassVar[str] = "sigmoid"
     line: Floats
 
     @classmethod
     def fit(cls, raw: Floats, targets: NDArray[np.int8], weights: Floats) -> Self:
-        """Fit slope and offset with soft targets."""
-        middle, spread = float(raw.mean()), max(float(raw.std()), 1e-9)
-        columns = np.stack([(raw - middle) / spread, np.ones_like(raw)], axis=1)
-        slope, offset = newton_logistic(columns, soft_targets(targets, weights), weights, 1e-6)
+        """Fit slope and offset; the slope is never negative."""
+        middle = float(np.average(raw, weights=weights))
+        spread = float(np.sqrt(np.average((raw - middle) ** 2, weights=weights)))
+        if spread < SAME:
+            share = float(weights @ soft_targets(targets, weights) / weights.sum())
+            offset = float(log_odds(np.array(share))) - LEAST_SLOPE * middle
+            return cls(np.array([LEAST_SLOPE, offset]))
+        z = (raw - middle) / spread
+        wanted, mass = soft_targets(targets, weights), weights
+        if len(raw) <= MANY:
+            wanted = expected(z, targets, weights)
+            mass = weights * (100.0 / weights.sum())  # more than the ridge, however few
+        columns = np.stack([z, np.ones_like(z)], axis=1)
+        slope, offset = newton_logistic(columns, wanted, mass, 1e-6)
         if slope < LEAST_SLOPE:
             share = float(weights @ soft_targets(targets, weights) / weights.sum())
             slope, offset = LEAST_SLOPE, float(log_odds(np.array(share)))

@@ -7,10 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.heads.blocks import Floats
-from vta_cli.heads.calibration import Calibrator, Sigmoid, calibrator
+from vta_cli.heads.calibration import SAME, Calibrator, Sigmoid, calibrator
 from vta_cli.heads.stacking import stack
-
-SMALLEST_SPREAD = 1e-9
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,8 @@ def fit_blend(
     if len(raws) == 1:
         own = calibrator(kind).fit(raws[0], targets, weights)
         return Blend((own,), np.ones(1), np.ones(1), own)
-    spread = np.maximum([raw.std() for raw in raws], SMALLEST_SPREAD)
+    spread = np.array([raw.std() for raw in raws])
+    spread[spread < SAME] = 1.0  # rounding must not be blown up to a score
     shares = stack(np.stack(raws) / spread[:, None], targets, weights, prior)
     total = (shares / spread) @ np.stack(raws)
     return Blend(
