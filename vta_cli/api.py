@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from vta_cli.backbones.protocol import Backbone
 from vta_cli.backbones.registry import load, resolve
 from vta_cli.errors import UsageError
+from vta_cli.heads.pooling import Pooled, check_pool
 from vta_cli.heads.saved import Head, load_head
 from vta_cli.images.decode import decode, from_pillow
 from vta_cli.images.keys import read_bytes
-from vta_cli.images.views import apply
+from vta_cli.images.views import readings
 from vta_cli.pipelines.aisthetics import check_distribution, fields_of
 from vta_cli.pipelines.score import find_head, recipes_of, stands_in
-from vta_cli.records import Pixels, Promise, Vectors
+from vta_cli.pipelines.views import all_views, as_read, with_view
+from vta_cli.records import Pixels, Promise, Recipe, Vectors
 from vta_cli.store.store import Store
 
 BATCH = 32
@@ -35,14 +37,25 @@ class LoadedTaste:
     For many images use the commands, which keep vectors; this is for a handful at a time.
     """
 
-    def __init__(self, taste: Head, *, weights: str | None = None, device: str = "auto") -> None:
-        self.taste = taste
+    def __init__(
+        self,
+        taste: Head,
+        *,
+        weights: str | None = None,
+        device: str = "auto",
+        pool: str = "mean",
+    ) -> None:
+        recipes = recipes_of(taste, str(taste.meta.get("name", "")))
+        how = check_pool(pool)
+        viewed = any(recipe.n_views > 1 for recipe in recipes)
+        self.taste: Head = Pooled(taste, how) if viewed else taste
+        self._recipes = recipes
         self._backbones: list[Backbone] = []
-        for recipe in recipes_of(taste, str(taste.meta.get("name", ""))):
+        for recipe in recipes:
             backbone = load(
                 resolve(recipe.backbone), weights=weights, device=device, precision=recipe.precision
             )
-            if not stands_in(recipe, backbone.recipe):
+            if not stands_in(recipe, with_view(backbone.recipe, recipe.view)):
                 raise UsageError(
                     "other-recipe",
                     f"the head was trained with another {recipe.backbone} "
@@ -117,7 +130,10 @@ class LoadedTaste:
         found: dict[str, list[NDArray[np.float64]]] = {}
         for start in range(0, max(len(images), 1), BATCH):
             pixels = [_pixels(image) for image in images[start : start + BATCH]]
-            blocks = [_embed(one, pixels) for one in self._backbones]
+            blocks = [
+                _embed(one, recipe, pixels)
+                for one, recipe in zip(self._backbones, self._recipes, strict=True)
+            ]
             score, beside = self.taste.answer(blocks)
             if members:
                 beside = beside | self.taste.members(blocks)
@@ -127,7 +143,12 @@ class LoadedTaste:
 
 
 def load_taste(
-    where: str | Path, name: str | None = None, *, weights: str | None = None, device: str = "auto"
+    where: str | Path,
+    name: str | None = None,
+    *,
+    weights: str | None = None,
+    device: str = "auto",
+    pool: str = "mean",
 ) -> LoadedTaste:
     """Load a head from a store or from its own file.
 
@@ -140,6 +161,8 @@ def load_taste(
     weights : str, optional
         File or folder of the backbones' weights, as for ``vta embed --weights``.
     device : {"auto", "cpu", "cuda", "mps"}
+    pool : {"mean", "median", "max", "min"}
+        How the scores of an image's five crops become one, where the head reads these.
 
     Raises
     ------
@@ -152,14 +175,15 @@ def load_taste(
     if path.is_dir():
         with Store.open(path, read_only=True) as store:
             path = find_head(store, name)
-    return LoadedTaste(load_head(path), weights=weights, device=device)
+    return LoadedTaste(load_head(path), weights=weights, device=device, pool=pool)
 
 
-def _embed(backbone: Backbone, pixels: Sequence[Pixels]) -> Vectors:
-    """Return the vectors of pictures, shape (n, dim); none of no pictures."""
-    if not pixels:
-        return np.empty((0, backbone.recipe.dim), np.float32)
-    return backbone.embed([apply(one, backbone.recipe.preprocess) for one in pixels])
+def _embed(backbone: Backbone, recipe: Recipe, pixels: Sequence[Pixels]) -> Vectors:
+    """Return the vectors of pictures as a head reads them, see `as_read`; none of no pictures."""
+    shown = [readings(one, backbone.recipe.preprocess, recipe.view) for one in pixels]
+    flat = [picture for pictures in shown for picture in pictures]
+    vectors = backbone.embed(flat) if flat else np.empty((0, recipe.dim), np.float32)
+    return as_read(all_views(vectors, [len(pictures) for pictures in shown], recipe.n_views))
 
 
 def _pixels(image: Any) -> Pixels:

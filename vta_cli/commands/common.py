@@ -24,6 +24,14 @@ StoreOption = Annotated[
         help="The store's folder. Default: the nearest .vta upwards from here.",
     ),
 ]
+ViewsOption = Annotated[
+    str,
+    typer.Option(
+        "--views",
+        help="What is looked at of an image: whole, or five-crop (four corners and the centre of "
+        "large ones); auto: as the store is pinned, else whole.",
+    ),
+]
 UNCUT = 10_000
 """Columns that no listing needs."""
 

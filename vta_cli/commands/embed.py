@@ -10,6 +10,7 @@ from vta_cli.commands.common import (
     LinksOption,
     QuietOption,
     StoreOption,
+    ViewsOption,
     choice,
     open_store,
     progress,
@@ -47,6 +48,7 @@ def embed(
             "--backbone", "-b", help="A backbone by name (`vta backbones`); may be repeated."
         ),
     ] = None,
+    views: ViewsOption = "auto",
     weights: Annotated[
         str | None,
         typer.Option(
@@ -86,23 +88,26 @@ def embed(
     \b
       vta embed photos/
       vta embed photos/ --preset vta2
+      vta embed photos/ --views five-crop
       vta embed 'shots/**/*.jpg' --backbone open_clip:ViT-B-32-quickgelu/openai
       find . -name '*.png' | vta embed -
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.pipelines.embed import embed as run
     from vta_cli.pipelines.lanes import Engine, Lane, choose
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks, require_images
+    from vta_cli.pipelines.views import check_view
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
     engine = Engine(device, precision, weights, batch_size, offline or None)
     found = Source(source, links, hidden, sys.stdin.buffer)
+    check_view(views)
     found.check()
     watch = progress(quiet)
     with open_store(store, create=True) as opened:
-        chosen = choose(opened, preset, backbone or [], engine)
+        chosen = choose(opened, preset, backbone or [], engine, views)
         if chosen.why:
             watch.note(chosen.why)
-        lanes = [Lane(opened, spec, engine, watch) for spec in chosen.specs]
+        lanes = [Lane(opened, spec, engine, watch, chosen.view) for spec in chosen.specs]
         report = run(opened, found, lanes, watch, workers=workers, retry_skipped=retry_skipped)
         if report.n_images:
             opened.pin(chosen.pin)

@@ -113,5 +113,7 @@ class Picking:
         model = speak_of(load_model(store, self.model), self.score_class)
         if self.model is None:
             self.watch.note(f"scoring with {model.name}, the newest head of the store")
+        for note in model.notes:
+            self.watch.note(note)
         blocks = score(store, self._source, [model], self.report, self.watch)
         return model.name, model.taste.promise, blocks

@@ -45,6 +45,19 @@ def score(
             "with --route all heads.",
         ),
     ] = False,
+    pool: Annotated[
+        str,
+        typer.Option(
+            help="How the scores of an image's five crops become one: mean, median, max or min."
+        ),
+    ] = "mean",
+    views: Annotated[
+        str,
+        typer.Option(
+            help="Show the head whole or five-crop vectors; auto: what it was made for, or five "
+            "crops where a head of whole pictures finds nothing else."
+        ),
+    ] = "auto",
     output_format: Annotated[
         str | None,
         typer.Option(
@@ -78,15 +91,19 @@ def score(
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.commands.rows import FORMATS, open_output, write_aisthetics, write_scores
     from vta_cli.errors import UsageError
+    from vta_cli.heads.pooling import check_pool
     from vta_cli.pipelines.aisthetics import FORMAT, check_distribution
     from vta_cli.pipelines.chosen import speak_of
     from vta_cli.pipelines.score import ScoreReport, load_model, require_scores
     from vta_cli.pipelines.score import score as run
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
+    from vta_cli.pipelines.views import check_view, choose_view
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
     found = Source(source or [], links, hidden, sys.stdin.buffer)
     found.check()
+    check_view(views)
+    how, shown = check_pool(pool), None if views == "auto" else choose_view(views, None)
     one_way(model, route or (), score_class or ())
     votes = output_format == FORMAT
     if votes and (route or len(model or ()) > 1):
@@ -97,12 +114,13 @@ def score(
         if route:
             from vta_cli.pipelines.route import load_route, score_routed
 
-            way = load_route(opened, route)
+            way = load_route(opened, route, pool=how, views=shown)
             notes, name = way.notes, way.classifier.name
             blocks = score_routed(opened, found, way, report, watch, members=members)
         else:
             models = [
-                speak_of(load_model(opened, name), score_class or ()) for name in model or (None,)
+                speak_of(load_model(opened, one, pool=how, views=shown), score_class or ())
+                for one in model or (None,)
             ]
             notes, name = tuple(note for one in models for note in one.notes), models[0].name
             if not model:

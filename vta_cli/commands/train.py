@@ -11,6 +11,7 @@ from vta_cli.commands.common import (
     LinksOption,
     QuietOption,
     StoreOption,
+    ViewsOption,
     choice,
     open_store,
     progress,
@@ -112,6 +113,7 @@ def train(
         list[str] | None,
         typer.Option("--backbone", "-b", help="Learn on this backbone; may be repeated."),
     ] = None,
+    views: ViewsOption = "auto",
     weights: Annotated[
         str | None, typer.Option(envvar="VTA_WEIGHTS", help="As in `vta embed`.")
     ] = None,
@@ -155,6 +157,7 @@ def train(
     from vta_cli.pipelines.lanes import Engine, Lane, choose
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
     from vta_cli.pipelines.train_labels import KINDS, Given, read_given
+    from vta_cli.pipelines.views import check_view
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
     choice(on_conflict, ("error", "drop", "majority"), "--on-conflict")
@@ -180,6 +183,7 @@ def train(
         rater=rater,
         by_rater=by_rater,
     )
+    check_view(views)
     given.check()
     plan = Plan(
         name, head, folds, seed, not no_embed,
@@ -190,10 +194,10 @@ def train(
     engine = Engine(device, precision, weights)
     with open_store(store, create=not no_embed) as opened:
         found = read_given(opened, given)
-        chosen = choose(opened, preset, backbone or [], engine)
+        chosen = choose(opened, preset, backbone or [], engine, views)
         if chosen.why:
             watch.note(chosen.why)
-        lanes = [Lane(opened, spec, engine, watch) for spec in chosen.specs]
+        lanes = [Lane(opened, spec, engine, watch, chosen.view) for spec in chosen.specs]
         trained: Trained | TrainedKind
         if found.kind == "binary":
             trained, page = _binary(opened, found, lanes, plan, watch)

@@ -1,7 +1,7 @@
 """What is known of a fitted head: figures, margins and thresholds, all of them out of fold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -55,6 +55,18 @@ class Task:
     def tiny(self) -> bool:
         """Whether there is too little to calibrate on."""
         return self.n_rarer < TINY_SIDE or not len(self.folds)
+
+    def by_view(self, n_views: int) -> "Task":
+        """Return the task with a row for each view, which carries its share of the weight."""
+        if n_views == 1:
+            return self
+        return replace(
+            self,
+            targets=np.repeat(self.targets, n_views),
+            weights=np.repeat(self.weights / n_views, n_views),
+            groups=np.repeat(self.groups, n_views),
+            folds=np.repeat(self.folds, n_views, axis=1),
+        )
 
     @property
     def balanced(self) -> Floats:

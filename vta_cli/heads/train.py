@@ -18,6 +18,7 @@ from vta_cli.heads.metrics import auc
 from vta_cli.heads.protocol import Fitted, Fitter
 from vta_cli.heads.registry import FEWEST_LABELS, HEADS, MEMBERS, STAND_IN, resolve
 from vta_cli.heads.taste import Member, Taste
+from vta_cli.heads.viewed import mean_of_views, view_rows
 from vta_cli.records import TrainReport, Vectors
 
 FEWEST_SIDE = 2
@@ -45,8 +46,10 @@ def train_binary(
 
     Parameters
     ----------
-    blocks : sequence of ndarray of shape (n, dim_i), float32
-        Raw vectors of the labelled images, one block a space.
+    blocks : sequence of ndarray of shape (n, dim_i) or (n, n_views, dim_i), float32
+        Raw vectors of the labelled images, one block a space. Of several views each is a row that
+        is learnt from with the image's label and its share of the weight; all are in one fold, and
+        the figures are of images, after the views' scores were averaged.
     targets : ndarray of shape (n,), int8
         1 positive, 0 negative.
     head : str
@@ -85,22 +88,25 @@ def train_binary(
     _check_options(head, n_folds, n_repeats, ratio)
     targets = _checked_targets(targets)
     tell = progress or _silent
-    design = make_design(blocks, normalise=normalise)
+    rows, n_views = view_rows(blocks)
+    design = make_design(rows, normalise=normalise)
     # threads that wait for each other cost more than they gain on small matrices and in k-means
     with threadpool_limits(1, user_api=None if design.small else "openmp"):
-        task = _task(design, targets, groups, weights, n_folds, n_repeats, seed)
+        task = _task(design, n_views, targets, groups, weights, n_folds, n_repeats, seed)
+        seen = task.by_view(n_views)
         names, notes = _member_names(head, task)
         fitted = []
         for at, name in enumerate(names):
             tell(name, at, len(names) + 1)
             fitter: Fitter = resolve(MEMBERS[name])()
-            fitted.append(fitter.fit(design, task.targets, task.balanced, task.folds, seed))
+            fitted.append(fitter.fit(design, seen.targets, seen.balanced, seen.folds, seed))
         tell("judge", len(names), len(names) + 1)
-        blend, each, whole = blend_members(task, names, [item.raw_oof for item in fitted])
+        blend, *found = blend_members(seen, names, [item.raw_oof for item in fitted])
+        each, whole = (mean_of_views(scores, n_views) for scores in found)
         taste = _taste(design, names, fitted, blend, normalise=normalise)
         details = [item.detail for item in fitted]
         report = judge(head, task, names, details, blend, each, whole, ratio, notes)
-        train_auc = float(auc(taste.score(blocks), task.targets)[0])
+        train_auc = float(auc(mean_of_views(taste.score(rows), n_views), task.targets)[0])
     seconds = time.perf_counter() - started
     return taste, replace(report, train_auc=train_auc, seconds=seconds)
 
@@ -141,6 +147,7 @@ def _checked_targets(targets: NDArray[np.int8]) -> Targets:
 
 def _task(
     design: Design,
+    n_views: int,
     targets: Targets,
     groups: NDArray[np.int64] | None,
     weights: NDArray[np.float64] | None,
@@ -151,13 +158,14 @@ def _task(
     n = len(targets)
     groups = np.arange(n) if groups is None else np.asarray(groups, dtype=np.int64)
     weights = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
-    if not len(design.unit) == len(groups) == len(weights) == n:
+    if not design.n // n_views == len(groups) == len(weights) == n:
         raise HeadError(
             "wrong-vectors",
-            f"{design.n} rows, {n} targets, {len(groups)} groups, {len(weights)} weights",
+            f"{design.n // n_views} images, {n} targets, {len(groups)} groups, "
+            f"{len(weights)} weights",
         )
     if not np.isfinite(design.unit).all():
-        row = int(np.flatnonzero(~np.isfinite(design.unit).all(axis=1))[0])
+        row = int(np.flatnonzero(~np.isfinite(design.unit).all(axis=1))[0]) // n_views
         raise HeadError(
             "bad-vectors",
             f"the vector of label {row} holds values that are not finite",

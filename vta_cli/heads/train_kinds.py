@@ -24,7 +24,8 @@ from vta_cli.heads.learner import Learner, Solution
 from vta_cli.heads.reduced import Reduced, reduce
 from vta_cli.heads.registry import KIND_HEADS, LEARNERS, resolve
 from vta_cli.heads.spread import spread_folds
-from vta_cli.heads.wanted import Ints, Wanted, check
+from vta_cli.heads.viewed import mean_of_views, view_rows
+from vta_cli.heads.wanted import Ints, Wanted, by_view, check
 from vta_cli.records import KindReport, Layer, Vectors
 
 Progress = Callable[[str, int, int], None]
@@ -72,8 +73,10 @@ def train_kind(
 
     Parameters
     ----------
-    blocks : sequence of ndarray of shape (n, dim_i), float32
-        Raw vectors of the judged images, one block a space.
+    blocks : sequence of ndarray of shape (n, dim_i) or (n, n_views, dim_i), float32
+        Raw vectors of the judged images, one block a space. Of several views each is a row that
+        is learnt from with the image's judgement; all are in one fold, and the figures are of
+        images, after the views' answers were averaged.
     wanted : Wanted
         Their judgements.
     head : str, optional
@@ -96,7 +99,8 @@ def train_kind(
     Raises
     ------
     UsageError
-        ``too-few-labels``, ``one-value``, ``unknown-head``, ``wrong-head``, ``bad-option``.
+        ``too-few-labels``, ``one-value``, ``unknown-head``, ``wrong-head``, ``bad-option``;
+        ``pairs-of-views`` for pairs of images of several views.
     HeadError
         If the arrays cannot be learnt from.
     """
@@ -104,28 +108,31 @@ def train_kind(
     name = head_for(wanted.kind, head)
     if n_folds < 2:
         raise UsageError("bad-option", f"{n_folds} folds", hint="at least 2 folds")
-    design = make_design(blocks, normalise=normalise)
-    groups = np.arange(design.n) if groups is None else np.asarray(groups, dtype=np.int64)
-    check(wanted, design.n, len(np.unique(groups)))
-    _check_rows(design)
+    rows, n_views = view_rows(blocks)
+    design = make_design(rows, normalise=normalise)
+    n_images = design.n // n_views
+    groups = np.arange(n_images) if groups is None else np.asarray(groups, dtype=np.int64)
+    check(wanted, n_images, len(np.unique(groups)))
+    _check_rows(design, n_views)
     wanted = replace(wanted, weights=wanted.weights / wanted.weights.mean())
     tell = progress or _silent
     learner: Learner = resolve(LEARNERS[name])()
     with threadpool_limits(1 if design.small else None):
         tell("folds", 0, 3)
         space = reduce(design)
-        order = np.zeros(design.n) if wanted.pairs is not None else wanted.numbers
-        fold_of = spread_folds(order, groups, n_folds, seed)
-        crossed = cross_fit(learner, space, wanted, fold_of, seed)
+        order = np.zeros(n_images) if wanted.pairs is not None else wanted.numbers
+        fold_of = np.repeat(spread_folds(order, groups, n_folds, seed), n_views)
+        seen = by_view(wanted, n_views)
+        crossed = cross_fit(learner, space, seen, fold_of, seed)
         tell("fit", 1, 3)
-        solution = fit_all(learner, space, wanted, crossed)
+        solution = fit_all(learner, space, seen, crossed)
         if wanted.kind == "tags":
-            crossed, solution = _calibrate(crossed, solution, wanted, fold_of)
+            crossed, solution = _calibrate(crossed, solution, seen, fold_of, n_views)
         if wanted.kind == "pairs":
             solution = replace(solution, free=np.array([_middle(space.x, solution)]))
         tell("judge", 2, 3)
         fitted = _saved(learner, space, solution, wanted, design, normalise=normalise)
-        report = _judge(name, learner, space, solution, crossed, wanted, groups, seed)
+        report = _judge(name, learner, space, solution, crossed, wanted, groups, seed, n_views)
     seconds = time.perf_counter() - started
     return fitted, replace(report, n_folds=int(fold_of.max()) + 1, seconds=seconds)
 
@@ -134,9 +141,9 @@ def _silent(name: str, step: int, n_steps: int) -> None:
     """Tell nobody."""
 
 
-def _check_rows(design: Design) -> None:
+def _check_rows(design: Design, n_views: int) -> None:
     if not np.isfinite(design.unit).all():
-        row = int(np.flatnonzero(~np.isfinite(design.unit).all(axis=1))[0])
+        row = int(np.flatnonzero(~np.isfinite(design.unit).all(axis=1))[0]) // n_views
         raise HeadError(
             "bad-vectors",
             f"the vector of label {row} holds values that are not finite",
@@ -169,7 +176,7 @@ def _saved(
 
 
 def _calibrate(
-    crossed: Crossed, solution: Solution, wanted: Wanted, fold_of: Ints
+    crossed: Crossed, solution: Solution, wanted: Wanted, fold_of: Ints, n_views: int
 ) -> tuple[Crossed, Solution]:
     """Fit slope and offset of each tag's log-odds, out of fold; those of few images stay."""
     out = crossed.out.copy()
@@ -178,10 +185,10 @@ def _calibrate(
         known = tag >= 0
         sides = (int(np.sum(tag == 1)), int(np.sum(tag == 0)))
         folds = fold_of[known]
-        if min(sides) < CALIBRATION_SIDE or len(np.unique(folds)) < 2:
+        if min(sides) < CALIBRATION_SIDE * n_views or len(np.unique(folds)) < 2:
             continue
         raw = np.asarray(log_odds(out[known, column]))
-        targets, weights = tag[known].astype(np.int8), wanted.weights[known]
+        targets, weights = tag[known].astype(np.int8), wanted.weights[known] / n_views
         if min(len(np.unique(targets[folds != fold])) for fold in np.unique(folds)) < 2:
             continue
         _, whole = calibrate_folds([raw[None]], targets, weights, folds[None], "sigmoid")
@@ -203,20 +210,21 @@ def _judge(
     wanted: Wanted,
     groups: Ints,
     seed: int,
+    n_views: int,
 ) -> KindReport:
     """Return the report; `n_folds` and `seconds` are left for the caller."""
     u = space.x @ solution.weight.T
-    out = crossed.out
+    out = mean_of_views(crossed.out.T, n_views).T
     if wanted.pairs is not None:
         figures = judge_pairs(out[:, 0], u[:, 0], wanted, groups, seed)
         sides = out[wanted.pairs[:, 0]] - out[wanted.pairs[:, 1]]
         out = learner.outputs(sides, np.zeros(0))
     else:
-        trained = learner.outputs(u, solution.free)
+        trained = mean_of_views(learner.outputs(u, solution.free).T, n_views).T
         figures = judge_answers(out, trained, wanted, groups, seed)
     by_name, confusion = judge_names(out, wanted)
     losses = crossed.losses
-    if wanted.kind == "tags":  # calibrated since
+    if wanted.kind == "tags" or n_views > 1:  # calibrated or averaged since
         losses = learner.losses(out, wanted.y, wanted).sum(axis=1)
     chosen = sorted({crossed.penalties[at] / space.unit for at in crossed.best})
     spread = f"{chosen[0]:.2g}" + (f" to {chosen[-1]:.2g}" if len(chosen) > 1 else "")

@@ -78,6 +78,26 @@ def with_rows(wanted: Wanted, y: NDArray[Any], weights: Floats) -> Wanted:
     return replace(wanted, y=y, weights=weights, pairs=None)
 
 
+def by_view(wanted: Wanted, n_views: int) -> Wanted:
+    """Return the judgements with a row for each view of an image.
+
+    Raises
+    ------
+    UsageError
+        ``pairs-of-views``: which tile of one image won against which of the other, nobody said.
+    """
+    if n_views == 1:
+        return wanted
+    if wanted.pairs is not None:
+        raise UsageError(
+            "pairs-of-views",
+            "pairs are learnt from whole pictures, not from five crops",
+            hint="add --views whole",
+        )
+    y, weights = (np.repeat(values, n_views, axis=0) for values in (wanted.y, wanted.weights))
+    return with_rows(wanted, y, weights)
+
+
 def check(wanted: Wanted, n_rows: int, n_groups: int) -> None:
     """Refuse what cannot be learnt from.
 

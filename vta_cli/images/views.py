@@ -1,14 +1,23 @@
 """Geometric readings of a decoded picture: what a backbone is shown. Knows no backbone.
 
+``whole`` shows the picture once; ``five-crop`` shows a large one in four corners and the centre.
+
 The sizes, the rounding and the filters are those of torchvision's `Resize` and `CenterCrop` on
 Pillow pictures, on which open_clip's and timm's evaluation pipelines are built, so that vectors
 equal those of published networks bit for bit up to the normalisation.
 """
 
+from typing import Literal
+
 import numpy as np
 from PIL import Image
 
 from vta_cli.records import Pixels, Preprocess
+
+View = Literal["whole", "five-crop"]
+VIEWS: tuple[View, ...] = ("whole", "five-crop")
+N_VIEWS: dict[View, int] = {"whole": 1, "five-crop": 5}
+"""Vectors an image."""
 
 _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
@@ -22,6 +31,68 @@ MAX_RESIZED_PIXELS = 2**24
 """Largest picture that is resized whole before its centre is cropped [px]. Beyond it (aspects above
 some 100 to 1, which would need gigabytes) only the part under the crop is resized: the same but for
 Pillow's rounding and clipping between its two passes."""
+
+
+def tile_sizes(preprocess: Preprocess) -> tuple[int, int]:
+    """Return how wide a tile is, and what the shorter side of a long picture is shrunk to [px].
+
+    City96's CityClassifiers (2023) cut tiles of 672 px, twice what their network of 336 px looks
+    at, from pictures whose shorter side is shrunk to 1536 px if the longer one exceeds that. Both
+    numbers grow with the network: 2 px and 32/7 px. ``native`` readings, which have no crop, count
+    with the longest side that they keep.
+    """
+    px = preprocess.crop_px or preprocess.resize_px
+    return 2 * px, 32 * px // 7
+
+
+def readings(pixels: Pixels, preprocess: Preprocess, view: View) -> list[Pixels]:
+    """Make what a backbone is shown of a picture.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width, 3), uint8
+    preprocess : Preprocess
+        Applied to the picture, or to each tile.
+    view : {"whole", "five-crop"}
+
+    Returns
+    -------
+    list of ndarray, uint8
+        One for ``whole``. For ``five-crop`` top left, top right, bottom left, bottom right and
+        centre; or only the whole picture, which then stands for all five, where the shorter side is
+        no longer than a tile.
+    """
+    shown = [pixels] if view == "whole" else tiles(pixels, *tile_sizes(preprocess))
+    return [apply(part, preprocess) for part in shown]
+
+
+def tiles(pixels: Pixels, tile_px: int, limit_px: int) -> list[Pixels]:
+    """Cut four corners and the centre out of a picture; small ones come back whole, alone.
+
+    The rule is CityClassifiers', but for its fault: there a picture of 1700 x 800 was enlarged to
+    3264 x 1536; here no picture is ever enlarged. The order and the rounding of the centre are
+    those of torchvision's `FiveCrop`.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width, 3), uint8
+    tile_px : int
+        Side of a tile; 0, as of readings that keep any size, cuts none.
+    limit_px : int
+        If the longer side exceeds it and the shorter one too, the shorter one is shrunk to it.
+    """
+    height, width = pixels.shape[:2]
+    if not 0 < tile_px < min(height, width):
+        return [pixels]
+    if min(height, width) > limit_px:
+        longest = int(limit_px * max(height, width) / min(height, width))
+        size = (limit_px, longest) if width <= height else (longest, limit_px)
+        pixels = _resize(pixels, size, Image.Resampling.BILINEAR)
+        height, width = pixels.shape[:2]
+    top, left = round((height - tile_px) / 2), round((width - tile_px) / 2)
+    low, right = height - tile_px, width - tile_px
+    corners = ((0, 0), (0, right), (low, 0), (low, right), (top, left))
+    return [pixels[y : y + tile_px, x : x + tile_px] for y, x in corners]
 
 
 def apply(pixels: Pixels, preprocess: Preprocess) -> Pixels:
@@ -39,7 +110,7 @@ def apply(pixels: Pixels, preprocess: Preprocess) -> Pixels:
     Returns
     -------
     ndarray of shape (crop_px, crop_px, 3), or as `native` leaves it, uint8, C order
-        May be `pixels` itself where nothing changes.
+        May be `pixels` itself, or a part of it, where nothing changes.
     """
     resample = _FILTERS[preprocess.interpolation]
     match preprocess.mode:

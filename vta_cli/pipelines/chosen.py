@@ -6,6 +6,7 @@ from dataclasses import replace
 from vta_cli.config import nearest
 from vta_cli.errors import UsageError
 from vta_cli.heads.layered import LayeredHead
+from vta_cli.heads.pooling import Pooled
 from vta_cli.pipelines.score import Model
 
 NOT = "!"
@@ -30,7 +31,7 @@ def speak_of(model: Model, names: Sequence[str]) -> Model:
         return model
     head = model.taste
     known = head.promise.names
-    if not isinstance(head, LayeredHead) or not known:
+    if not isinstance(head, LayeredHead | Pooled) or not known:
         raise UsageError(
             "wrong-option",
             f"--score-class is for classes and tags; {model.name} gives a "

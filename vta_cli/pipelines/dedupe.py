@@ -15,6 +15,7 @@ from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.score import Model
 from vta_cli.pipelines.sources import NOT_EMBEDDED, Known, Source, known_refs
+from vta_cli.pipelines.views import as_read, one_vector
 from vta_cli.records import ImageRef, Skip, Vectors
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
@@ -67,7 +68,7 @@ class _Rows:
         self.shape = (len(rows), space.recipe.dim)
 
     def __getitem__(self, index: slice | NDArray[np.int64]) -> Vectors:
-        return self._space.take(self._rows[index])[:, 0, :]  # (n, dim), the first view
+        return one_vector(self._space.take(self._rows[index]))  # (n, dim)
 
 
 def dedupe(
@@ -213,7 +214,7 @@ def _scores(images: Sequence[_Image], model: Model) -> NDArray[np.float64]:
         rows = [space.locate(keys) for space in model.spaces]
         present = np.logical_and.reduce([row >= 0 for row in rows])
         blocks = [
-            space.take(row[present])[:, 0, :] for space, row in zip(model.spaces, rows, strict=True)
+            as_read(space.take(row[present])) for space, row in zip(model.spaces, rows, strict=True)
         ]
         scores[start + np.flatnonzero(present)] = model.taste.score(blocks)
     return scores

@@ -21,7 +21,7 @@ from vta_cli.images.decode import decode, probe
 from vta_cli.images.keys import key_of, read_bytes
 from vta_cli.images.reasons import is_outdated
 from vta_cli.images.sources import is_side_file, sniff
-from vta_cli.images.views import apply
+from vta_cli.images.views import View, readings
 from vta_cli.pipelines.interrupt import StopRequest
 from vta_cli.pipelines.lanes import Lane, key_rows
 from vta_cli.pipelines.progress import Progress
@@ -101,7 +101,7 @@ class _Outcome:
 
     entry: Entry
     vectors: list[tuple[Lane, Vectors]] = field(default_factory=list)
-    pixels: list[tuple[Lane, Pixels]] = field(default_factory=list)
+    pixels: list[tuple[Lane, list[Pixels]]] = field(default_factory=list)
     claimed: list[Lane] = field(default_factory=list)
     seconds: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
@@ -294,10 +294,10 @@ class _Run:
             report.n_known += 1
             return
         start = time.perf_counter()
-        for lane, vector in outcome.vectors:
-            lane.add_vector(entry.key, vector)
-        for lane, pixels in outcome.pixels:
-            lane.add_pixels(entry.key, pixels)
+        for lane, vectors in outcome.vectors:
+            lane.add_vectors(entry.key, vectors)
+        for lane, shown in outcome.pixels:
+            lane.add_pixels(entry.key, shown)
         if outcome.pixels:
             report.stages["forward"] = (
                 report.stages.get("forward", 0.0) + time.perf_counter() - start
@@ -359,26 +359,26 @@ def _head_format(path: str) -> str | None:
 
 
 def _look(data: bytes, entry: Entry, claimed: list[Lane], times: list[float]) -> _Outcome:
-    """Decode once, make each distinct view once, and run the backbones that like many threads."""
+    """Decode once, make each reading once, and run the backbones that like many threads."""
     clock = time.perf_counter()
     decoded = decode(data)
     entry = replace(entry, width=decoded.width, height=decoded.height, format=decoded.format)
     times[1] = time.perf_counter() - clock
-    views: dict[Preprocess, Pixels] = {}
+    shown: dict[tuple[Preprocess, View], list[Pixels]] = {}
     outcome = _Outcome(entry, claimed=claimed)
     for lane in claimed:
         clock = time.perf_counter()
         backbone = lane.backbone
-        preprocess = backbone.recipe.preprocess
+        wanted = backbone.recipe.preprocess, lane.view
         clock = time.perf_counter()
-        if preprocess not in views:
-            views[preprocess] = apply(decoded.pixels, preprocess)
+        if wanted not in shown:
+            shown[wanted] = readings(decoded.pixels, *wanted)
         times[2] += time.perf_counter() - clock
         if backbone.threads:
             clock = time.perf_counter()
-            outcome.vectors.append((lane, backbone.embed([views[preprocess]])[0]))
+            outcome.vectors.append((lane, backbone.embed(shown[wanted])))
             times[3] += time.perf_counter() - clock
         else:
-            outcome.pixels.append((lane, views[preprocess]))
+            outcome.pixels.append((lane, shown[wanted]))
     outcome.seconds = (times[0], times[1], times[2], times[3])
     return outcome

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vta_cli.backbones.protocol import BackboneSpec
 from vta_cli.errors import UnreadableImageError, VtaError
 from vta_cli.images.keys import key_of, read_bytes
+from vta_cli.images.views import View
 from vta_cli.labels.records import Label
 from vta_cli.pipelines.embed import embed
 from vta_cli.pipelines.label_pool import (
@@ -150,6 +151,7 @@ class Loader:
         self.sketch: Sketch | None = None
         self._lanes: list[Lane] = []
         self.specs: tuple[BackboneSpec, ...] = ()
+        self.view: View = "whole"
         self._waiting: list[str] = []
         self._later: dict[str, tuple[ImageRef, Labelling | None, bool]] = {}
         self._thread = threading.Thread(target=self._run, name="vta-load", daemon=True)
@@ -235,8 +237,10 @@ class Loader:
         chosen = choose(self._store, inputs.preset, inputs.backbones, inputs.engine)
         if self._store.preset is None and inputs.embed_missing:
             self._store.pin(chosen.pin)
-        self._lanes = [Lane(self._store, spec, inputs.engine, Silent()) for spec in chosen.specs]
-        self.specs = chosen.specs
+        self._lanes = [
+            Lane(self._store, spec, inputs.engine, Silent(), chosen.view) for spec in chosen.specs
+        ]
+        self.specs, self.view = chosen.specs, chosen.view
 
     def _read_vectors(self) -> None:
         """Read the vectors that the store has, and list the images that lack any."""
@@ -287,7 +291,8 @@ class Loader:
         while done < len(waiting):
             chunk = waiting[done : done + size]
             watch = _Watch(self.loading, self._stop)
-            lanes = [Lane(self._store, spec, self._inputs.engine, watch) for spec in self.specs]
+            engine = self._inputs.engine
+            lanes = [Lane(self._store, spec, engine, watch, self.view) for spec in self.specs]
             embed(self._store, Source(chunk, hidden=True), lanes, watch)
             done += len(chunk)
             self.loading.n_done = done

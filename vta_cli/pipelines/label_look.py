@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from vta_cli.errors import UnreadableImageError, UsageError
 from vta_cli.images.decode import Decoded, decode
 from vta_cli.images.keys import key_of, read_bytes
-from vta_cli.images.views import apply
+from vta_cli.images.views import readings
 from vta_cli.pages.pictures import Cache, encode
 from vta_cli.pipelines.label import Session
 from vta_cli.pipelines.lanes import Lane
 from vta_cli.pipelines.progress import Silent
+from vta_cli.pipelines.views import one_vector
 from vta_cli.records import Vectors
 
 N_NEAR = 6
@@ -104,14 +105,14 @@ class Looker:
             if not self._lanes:
                 engine = self._session.inputs.engine
                 self._lanes = [
-                    Lane(self._session.store, spec, engine, Silent())
+                    Lane(self._session.store, spec, engine, Silent(), self._session.loader.view)
                     for spec in self._session.loader.specs
                 ]
             blocks = []
             for lane in self._lanes:
                 backbone = lane.backbone
-                view = apply(decoded.pixels, backbone.recipe.preprocess)
-                blocks.append(np.asarray(backbone.embed([view]), dtype=np.float32)[:1])
+                shown = readings(decoded.pixels, backbone.recipe.preprocess, lane.view)
+                blocks.append(one_vector(backbone.embed(shown)[None]))
             return blocks
 
 

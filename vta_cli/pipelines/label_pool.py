@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from vta_cli.pipelines.lanes import key_rows
+from vta_cli.pipelines.views import one_vector
 from vta_cli.records import Keys, Vectors
 from vta_cli.store.space import Space
 
@@ -86,8 +87,8 @@ def unit_rows(blocks: Sequence[Vectors]) -> NDArray[np.float32]:
 
 
 def read_blocks(spaces: Sequence[Space], keys: Keys) -> list[Vectors]:
-    """Return the first view of each key from each space; all keys must be there."""
-    return [space.read(keys)[:, 0, :] for space in spaces]
+    """Return one vector of each key from each space; all keys must be there."""
+    return [one_vector(space.read(keys)) for space in spaces]
 
 
 class Pool:

@@ -7,7 +7,7 @@ vectors in the store imports no torch.
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,16 @@ from vta_cli.backbones.registry import (
     resolve,
 )
 from vta_cli.errors import UsageError
+from vta_cli.images.views import View
 from vta_cli.pipelines.progress import Progress
+from vta_cli.pipelines.views import (
+    all_views,
+    choose_view,
+    join_pin,
+    split_pin,
+    whole_recipes,
+    with_view,
+)
 from vta_cli.records import KEY_BYTES, Keys, Pixels, Recipe, Vectors
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
@@ -77,26 +86,38 @@ class Choice:
     specs: tuple[BackboneSpec, ...]
     pin: str
     why: str = ""
+    view: View = "whole"
 
 
-def choose(store: Store, preset: str, backbones: Sequence[str], engine: Engine) -> Choice:
-    """Decide the backbones of a run.
+def choose(
+    store: Store, preset: str, backbones: Sequence[str], engine: Engine, views: str = "auto"
+) -> Choice:
+    """Decide the backbones of a run, and what they are shown of a picture.
 
     Explicit backbones win, then an explicit preset, then what the store is pinned to; for a new
-    store the CLIP preset if its weights are at hand, else the built-in classic backbone.
+    store the CLIP preset if its weights are at hand, else the built-in classic backbone. Likewise
+    the views: as asked for, else those of the pin, else ``whole``.
 
     Raises
     ------
     UsageError
         For unknown names.
     """
+    view = choose_view(views, store.preset)
+    chosen = _choose_backbones(store, preset, backbones, engine)
+    return replace(chosen, pin=join_pin(chosen.pin, view), view=view)
+
+
+def _choose_backbones(
+    store: Store, preset: str, backbones: Sequence[str], engine: Engine
+) -> Choice:
     if backbones:
         specs = tuple(resolve(name) for name in backbones)
         return Choice(specs, "+".join(spec.name for spec in specs))
     if preset != "auto":
         return Choice(tuple(expand([], preset)), preset)
     if store.preset is not None:
-        return Choice(tuple(pinned(store.preset)), store.preset)
+        return Choice(tuple(pinned(store.preset)), split_pin(store.preset)[0])
     for name in FIRST_CHOICES:
         specs = tuple(expand([], name))
         if all(at_hand(spec, engine.weights)[0] for spec in specs):
@@ -109,7 +130,8 @@ def choose(store: Store, preset: str, backbones: Sequence[str], engine: Engine) 
 
 
 def pinned(pin: str) -> list[BackboneSpec]:
-    """Read a pin: the name of a preset, or backbone names joined by ``+``."""
+    """Read the backbones of a pin: the name of a preset, or backbone names joined by ``+``."""
+    pin, _ = split_pin(pin)
     if "+" in pin or ":" in pin or "/" in pin:
         return [resolve(name) for name in pin.split("+")]
     return expand([], pin)
@@ -127,6 +149,7 @@ class Lane:
     spec: BackboneSpec
     engine: Engine
     progress: Progress
+    view: View = "whole"
     recipe: Recipe | None = None
     n_embedded: int = 0
     _backbone: Backbone | None = None
@@ -134,16 +157,18 @@ class Lane:
     _writer: ShardWriter | None = None
     _claimed: set[bytes] = field(default_factory=set)
     _keys: list[bytes] = field(default_factory=list)
+    _counts: list[int] = field(default_factory=list)
     _pixels: list[Pixels] = field(default_factory=list)
     _vectors: list[Vectors] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         weights = locate_weights(self.spec, self.engine.weights)
-        known = [space.recipe for space in self.store.spaces()]
-        self.recipe = expected_recipe(
+        known = whole_recipes([space.recipe for space in self.store.spaces()])
+        found = expected_recipe(
             self.spec, weights, self.engine.precision, known, device=self.engine.device
         )
+        self.recipe = None if found is None else with_view(found, self.view)
 
     @property
     def backbone(self) -> Backbone:
@@ -161,7 +186,7 @@ class Lane:
                     offline=engine.offline,
                     batch_size=engine.batch_size,
                 )
-                self._adopt(self._backbone.recipe)
+                self._adopt(with_view(self._backbone.recipe, self.view))
             return self._backbone
 
     def _adopt(self, recipe: Recipe) -> None:
@@ -211,30 +236,54 @@ class Lane:
         """Open the writer; vectors can be added until `close`."""
         self._writer = self.space.writer()
 
-    def add_vector(self, key: bytes, vector: Vectors) -> None:
-        """Append one finished row, shape (dim,)."""
+    def add_vectors(self, key: bytes, vectors: Vectors) -> None:
+        """Append the finished vectors of an image, one for each reading, shape (n, dim)."""
         self._keys.append(key)
-        self._vectors.append(vector)
+        self._counts.append(len(vectors))
+        self._vectors.append(vectors)
         if len(self._keys) >= VECTORS_AT_ONCE:
             self.flush()
 
-    def add_pixels(self, key: bytes, pixels: Pixels) -> None:
-        """Put one view into the open batch; a full batch is run at once."""
+    def add_pixels(self, key: bytes, shown: Sequence[Pixels]) -> None:
+        """Put the readings of an image into the open batch; a full batch is run at once."""
         self._keys.append(key)
-        self._pixels.append(pixels)
-        if len(self._keys) >= self.backbone.batch_size:
-            self.flush()
+        self._counts.append(len(shown))
+        self._pixels.extend(shown)
+        size = self.backbone.batch_size
+        while len(self._pixels) >= size:  # exactly full: a rest of a few would cost a whole run
+            self._run(size)
+            self._write()
 
     def flush(self) -> None:
         """Run the open batch and hand its rows to the writer."""
-        if not self._keys or self._writer is None:
+        if self._pixels:
+            self._run(len(self._pixels))
+        self._write()
+
+    def _run(self, n_pictures: int) -> None:
+        """Run the first pictures of the open batch."""
+        try:
+            self._vectors.append(self.backbone.embed(self._pixels[:n_pictures]))
+        except BaseException:  # vectors must not come to stand under other keys
+            self._keys, self._counts, self._pixels, self._vectors = [], [], [], []
+            raise
+        del self._pixels[:n_pictures]
+
+    def _write(self) -> None:
+        """Hand the images to the writer of which all readings have vectors."""
+        if not self._vectors or self._writer is None:
             return
-        keys = key_rows(self._keys)
-        pixels, vectors = self._pixels, self._vectors
-        self._keys, self._pixels, self._vectors = [], [], []
-        rows = self.backbone.embed(pixels) if pixels else np.stack(vectors)  # (n, dim)
-        self._writer.append(keys, rows)
-        self.n_embedded += len(keys)
+        vectors = np.concatenate(self._vectors)  # (m, dim), readings of images in order
+        ends = np.cumsum(self._counts)
+        n = int(np.searchsorted(ends, len(vectors), side="right"))
+        n_done = int(ends[n - 1]) if n else 0
+        keys, counts = self._keys[:n], self._counts[:n]
+        del self._keys[:n], self._counts[:n]
+        self._vectors = [vectors[n_done:]] if n_done < len(vectors) else []
+        if n:
+            rows = all_views(vectors[:n_done], counts, self.space.recipe.n_views)
+            self._writer.append(key_rows(keys), rows)
+            self.n_embedded += n
 
     def skip(self, key: bytes, reason: str, detail: str) -> None:
         """Record with the next shard that these bytes cannot be embedded."""

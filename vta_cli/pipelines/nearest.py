@@ -12,6 +12,7 @@ from vta_cli.neighbors.search import top_k
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.score import Model
 from vta_cli.pipelines.sources import Known, Source, known_refs
+from vta_cli.pipelines.views import as_read, one_vector
 from vta_cli.records import Keys, Vectors
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
@@ -98,7 +99,7 @@ def _joined(spaces: Sequence[Space], keys: Keys) -> Vectors:
     """Return unit rows whose dot product is the mean cosine over the spaces, shape (n, sum dim)."""
     blocks: list[NDArray[np.float32]] = []
     for space in spaces:
-        block = space.read(keys)[:, 0, :]
+        block = one_vector(space.read(keys))
         norm = np.linalg.norm(block, axis=1, keepdims=True)
         blocks.append(block / np.maximum(norm, np.finfo(np.float32).tiny) / np.sqrt(len(spaces)))
     return np.concatenate(blocks, axis=1).astype(np.float32, copy=False)
@@ -120,7 +121,7 @@ def explain(store: Store, image: str, model: Model, n_nearest: int) -> Explanati
             f"{image} has no vector that {model.name} needs",
             hint=f"run: vta embed {image}",
         )
-    blocks = [space.read(row)[:, 0, :] for space in model.spaces]
+    blocks = [as_read(space.read(row)) for space in model.spaces]
     score, beside = model.taste.answer(blocks)
     found = beside | model.taste.members(blocks)
     members = {name: float(values[0]) for name, values in found.items()}

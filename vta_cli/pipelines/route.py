@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from vta_cli.config import nearest
 from vta_cli.errors import UsageError
+from vta_cli.heads.pooling import Pool
+from vta_cli.images.views import View
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.score import Model, ScoreBlock, ScoreReport, columns_of, load_model, score
 from vta_cli.pipelines.sources import NOT_EMBEDDED, Source
@@ -87,13 +89,17 @@ def labels_of(promise: Promise, name: str) -> tuple[str, ...]:
     )
 
 
-def load_route(store: Store, texts: Sequence[str]) -> Route:
+def load_route(
+    store: Store, texts: Sequence[str], *, pool: Pool = "mean", views: View | None = None
+) -> Route:
     """Read and load a route.
 
     Parameters
     ----------
     texts : sequence of str
         ``CLASSIFIER=LABEL:MODEL,LABEL:MODEL`` each; several add up if they name one classifier.
+    pool, views
+        As in `score.load_model`.
 
     Raises
     ------
@@ -112,7 +118,7 @@ def load_route(store: Store, texts: Sequence[str]) -> Route:
             "several routes have to have one classifier",
             hint=f"say --route {name}=... for each",
         )
-    classifier = load_model(store, name)
+    classifier = load_model(store, name, pool=pool, views=views)
     labels = labels_of(classifier.taste.promise, name)
     wanted: dict[str, str] = {}
     for _, _, rest in parted:
@@ -129,13 +135,15 @@ def load_route(store: Store, texts: Sequence[str]) -> Route:
                     f"{label!r} is given two models, {wanted[label]} and {model}",
                     hint="one label has one model",
                 )
-    return _loaded(store, classifier, wanted)
-
-
-def _loaded(store: Store, classifier: Model, wanted: dict[str, str]) -> Route:
     order = list(dict.fromkeys(wanted.values()))
-    scorers = tuple(load_model(store, model) for model in order)
+    scorers = tuple(load_model(store, model, pool=pool, views=views) for model in order)
     named = {label: order.index(model) for label, model in wanted.items()}
+    return _loaded(classifier, scorers, named, wanted)
+
+
+def _loaded(
+    classifier: Model, scorers: tuple[Model, ...], named: dict[str, int], wanted: dict[str, str]
+) -> Route:
     notes = [note for model in (classifier, *scorers) for note in model.notes]
     scales = {
         f"{one.taste.promise.low:g} to {one.taste.promise.high:g}": one.name for one in scorers

@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from vta_cli.errors import HeadError, UsageError
+from vta_cli.heads.pooling import Pool, Pooled
 from vta_cli.heads.saved import Head, load_head
+from vta_cli.images.views import View
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.sources import NOT_EMBEDDED, Files, Source, files_of
+from vta_cli.pipelines.views import as_read, with_view
 from vta_cli.records import ImageRef, Recipe
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
@@ -91,8 +94,19 @@ def heads_of(store: Store) -> list[Path]:
     return sorted(found, key=lambda path: (-path.stat().st_mtime_ns, path.name))
 
 
-def load_model(store: Store, name: str | None) -> Model:
+def load_model(
+    store: Store, name: str | None, *, pool: Pool = "mean", views: View | None = None
+) -> Model:
     """Load a head by name or file, or the newest of the store, and find its spaces.
+
+    Parameters
+    ----------
+    name : str or None
+    pool : {"mean", "median", "max", "min"}
+        How the answers for several views of an image become one.
+    views : {"whole", "five-crop"}, optional
+        What the head is to be shown; by default what it was made for, or for a head of whole
+        pictures five crops where the store has nothing else.
 
     Raises
     ------
@@ -103,9 +117,13 @@ def load_model(store: Store, name: str | None) -> Model:
     """
     path = find_head(store, name)
     taste = load_head(path)
-    found = [_find_space(store, recipe, path.stem) for recipe in recipes_of(taste, path.stem)]
+    recipes = recipes_of(taste, path.stem)
+    found = [_find_view(store, recipe, path.stem, views) for recipe in recipes]
     notes = tuple(note for _, note in found if note)
-    return Model(path.stem, taste, tuple(space for space, _ in found), notes)
+    spaces = tuple(space for space, _ in found)
+    if any(space.recipe.n_views > 1 for space in spaces):
+        taste = Pooled(taste, pool)
+    return Model(path.stem, taste, spaces, notes)
 
 
 def recipes_of(head: Head, name: str) -> list[Recipe]:
@@ -157,6 +175,28 @@ def find_head(store: Store, name: str | None) -> Path:
             return path
     names = ", ".join(path.stem for path in saved) or "none yet"
     raise UsageError("no-head", f"no head named {name!r} in {store.path}", hint=f"saved: {names}")
+
+
+def _find_view(store: Store, recipe: Recipe, head: str, views: View | None) -> tuple[Space, str]:
+    """Return the space of a recipe, with another view of the pictures where that is allowed.
+
+    A head of whole pictures may be shown tiles unasked, as published class heads are. The other way
+    round it must be asked for: a head of tiles has learnt from details that whole pictures lack.
+    """
+    first = views or recipe.view
+    try:
+        space, note = _find_space(store, with_view(recipe, first), head)
+    except HeadError as error:
+        if views is not None or first != "whole" or error.slug != "missing-space":
+            raise
+        try:
+            space, note = _find_space(store, with_view(recipe, "five-crop"), head)
+        except HeadError:
+            raise error from None
+    if space.recipe.view != recipe.view:
+        shown = f"{head} was made for {recipe.view} views; it is shown {space.recipe.view} ones"
+        note = f"{note}; {shown}" if note else shown
+    return space, note
 
 
 def _find_space(store: Store, recipe: Recipe, head: str) -> tuple[Space, str]:
@@ -216,12 +256,23 @@ def _any_space(store: Store, recipe: Recipe, head: str) -> tuple[Space, str]:
 
 
 def _missing_space(store: Store, recipe: Recipe, head: str, what: str) -> HeadError:
-    have = ", ".join(space.recipe.backbone for space in store.spaces()) or "nothing"
+    spaces = store.spaces()
+    have = ", ".join(_in_words(space.recipe) for space in spaces) or "nothing"
+    tiles = recipe.view != "whole"
+    kind = "five-crop vectors" if tiles else "vectors"
+    hint = f"run: vta embed SOURCE --backbone {recipe.backbone}" + " --views five-crop" * tiles
+    whole = with_view(recipe, "whole")
+    if tiles and any(s.n_rows and stands_in(whole, s.recipe) for s in spaces):
+        hint += "; or score whole pictures: vta score --views whole"
     return HeadError(
         "missing-space",
-        f"{head} needs vectors of {what}, which the store {store.path} lacks; it has {have}",
-        hint=f"run: vta embed SOURCE --backbone {recipe.backbone}",
+        f"{head} needs {kind} of {what}, which the store {store.path} lacks; it has {have}",
+        hint=hint,
     )
+
+
+def _in_words(recipe: Recipe) -> str:
+    return recipe.backbone + f" ({recipe.view})" * (recipe.view != "whole")
 
 
 def score(
@@ -298,11 +349,11 @@ def _score_block(files: Files, models: Sequence[Model], *, members: bool) -> Sco
 
 
 def _vectors(space: Space, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the first view of rows, shape (n, dim); the mapped pages are let go at once."""
-    found = np.empty((len(rows), space.recipe.dim), np.float32)
+    """Return rows as heads read them, see `as_read`; the mapped pages are let go at once."""
+    found = np.empty((len(rows), space.recipe.n_views, space.recipe.dim), np.float32)
     for where, vectors in space.blocks(rows, BLOCK_ROWS):
-        found[where] = vectors[:, 0, :]
-    return found
+        found[where] = vectors
+    return as_read(found)
 
 
 def require_scores(report: ScoreReport, source: Source, *, name: str) -> None:

@@ -23,6 +23,7 @@ from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
 from vta_cli.pipelines.sources import Source, refs_of
 from vta_cli.pipelines.spaces import default_threshold
+from vta_cli.pipelines.views import one_vector, to_learn
 from vta_cli.records import ImageRef, RaterFigures, Suspect, TrainReport
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
@@ -114,8 +115,9 @@ def train(
     paths = [label.path for label in labels.labels]
     known = labelled(store, paths, lanes, progress, embed_missing=plan.embed_missing)
     judged = merge(labels, known.keys, on_conflict=plan.on_conflict)
-    blocks = [space.read(judged.keys)[:, 0, :] for space in known.spaces]
-    groups = near_copies(blocks, default_threshold(known.spaces))
+    vectors = [space.read(judged.keys) for space in known.spaces]
+    blocks = to_learn(vectors)
+    groups = near_copies([one_vector(v) for v in vectors], default_threshold(known.spaces))
     with progress.stage("train", unit="steps") as stage:
 
         def tell(name: str, step: int, n_steps: int) -> None:

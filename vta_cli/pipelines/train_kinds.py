@@ -22,6 +22,7 @@ from vta_cli.pipelines.lanes import Lane
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
 from vta_cli.pipelines.spaces import default_threshold
+from vta_cli.pipelines.views import one_vector, to_learn
 from vta_cli.records import KindReport, RaterFigures, Suspect
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
@@ -82,8 +83,9 @@ def train_labels(
     judged = merge_of(labels.kind)(labels, known.keys, on_conflict=plan.on_conflict)
     wanted = WANTED[labels.kind](judged)
     wanted = Wanted(**{**wanted.__dict__, "class_weights": weights, "chosen": chosen})
-    blocks = [space.read(judged.keys)[:, 0, :] for space in known.spaces]
-    groups = near_copies(blocks, default_threshold(known.spaces))
+    vectors = [space.read(judged.keys) for space in known.spaces]
+    blocks = to_learn(vectors)
+    groups = near_copies([one_vector(v) for v in vectors], default_threshold(known.spaces))
     with progress.stage("train", unit="steps") as stage:
 
         def tell(name: str, step: int, n_steps: int) -> None:
