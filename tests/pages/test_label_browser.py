@@ -260,6 +260,24 @@ def test_keys_do_not_label_while_help_is_open_or_a_box_has_the_focus(tab):
     tab.locator("#strategy").select_option("band")
 
 
+@pytest.mark.parametrize("size", [(390, 844), (1300, 850)])
+def test_a_heat_shows_whole_pictures_and_its_button(browser, served, size):
+    for tab in _tab(browser, served):
+        tab.set_viewport_size({"width": size[0], "height": size[1]})
+        to(tab, "tournament")
+        if tab.locator("#again").count():
+            tab.locator("#again").click()
+        tab.locator("#entrants").fill("8")
+        tab.locator("#begin").click()
+        expect(tab.locator(".heat .tile")).to_have_count(4)
+        for tile in tab.locator(".heat .tile").all():
+            image, tag = tile.locator("img").bounding_box(), tile.locator(".tag").bounding_box()
+            assert image["y"] + image["height"] <= tag["y"] + 1
+        button = tab.locator("#advance").bounding_box()
+        assert button["y"] + button["height"] <= size[1]
+        tab.keyboard.press("u")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_serious_fault_of_accessibility(browser, served, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")

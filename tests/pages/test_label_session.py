@@ -1,6 +1,7 @@
 """A sitting without a browser: what it asks, keeps, learns, moves and gives back."""
 
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from vta_cli.heads.taste import Taste
 from vta_cli.labels.journal import Journal, read_journal
 from vta_cli.pipelines.label import Plan, Session
 from vta_cli.pipelines.label_cup import Cups
-from vta_cli.pipelines.label_load import Inputs
+from vta_cli.pipelines.label_load import Inputs, Loader
 from vta_cli.pipelines.label_look import Looker
 from vta_cli.pipelines.label_pool import make_sketch, unit_rows
 from vta_cli.pipelines.label_serve import export
@@ -229,6 +230,65 @@ def test_missing_vectors_are_embedded_behind(folder, sit):
     assert np.isfinite(session.pool.scores).all()
     session.close()
     store.close()
+
+
+def fresh(folder, name):
+    """Make a folder of pictures that the store has never seen, one of them unreadable."""
+    shutil.copytree(folder / "pics", folder / name)
+    for at, file in enumerate(sorted((folder / name).iterdir())):
+        file.write_bytes(file.read_bytes() + bytes([at]))
+    (folder / name / "broken.jpg").write_bytes(b"no image")
+
+
+def test_what_is_not_embedded_yet_can_be_labelled_at_once(folder, monkeypatch):
+    """The network never gets to work here, and the page has pictures to ask about all the same."""
+    fresh(folder, "more")
+    monkeypatch.setattr(Loader, "_open_lanes", lambda loader: loader._stop.wait(WAIT_S))
+    monkeypatch.setattr("vta_cli.pipelines.label_load.FIRST_LOOK", 6)
+    with Store.open(folder / ".vta") as store:
+        session = Session(store, Inputs(Source(["more"])), Plan(folder / "k.jsonl", every=0))
+        session.start()
+        for n in range(24):  # more than are looked at ahead
+            until(lambda: session.next(1))
+            item = session.next(1)[0]
+            assert item["score"] is None
+            assert Path(item["name"]).stem != "broken"
+            session.judge([(item["key"], liked(item))], "single")
+            assert session.state()["left"] == 24 - n
+        assert session.state()["positive"] == 12
+        assert len(session.pool) == 24
+        session.close()
+
+
+def test_what_was_judged_and_moved_before_its_turn_is_embedded_where_it_is(folder, monkeypatch):
+    fresh(folder, "more")
+    gate = threading.Event()
+    opened = Loader._open_lanes
+    monkeypatch.setattr(Loader, "_open_lanes", lambda loader: (gate.wait(WAIT_S), opened(loader)))
+    with Store.open(folder / ".vta") as store:
+        inputs = Inputs(Source(["more"], exclude=[folder / "yes", folder / "no"]))
+        plan = Plan(folder / "k.jsonl", every=0, move=(folder / "yes", folder / "no"))
+        session = Session(store, inputs, plan)
+        session.start()
+        until(lambda: session.next(1))
+        for _ in range(8):
+            item = session.next(1)[0]
+            session.judge([(item["key"], liked(item))], "single")
+        gate.set()
+        until(lambda: session.loader.loading.step == "done")
+        assert session.state()["vectors"] == 24
+        assert session.loader.loading.n_skipped == 1
+        learnt(session)
+        session.close()
+
+
+def test_other_images_of_the_grid_are_others(sit):
+    session = sit()
+    learnt(session)
+    pages = [session.grid("liked", 10, start) for start in (0, 10, 20)]
+    keys = [item["key"] for page in pages for item in page]
+    assert len(keys) == len(set(keys)) == 24
+    assert session.grid("liked", 10, 24) == pages[0]
 
 
 def test_an_unknown_image_is_refused_and_nothing_written(sit):

@@ -82,6 +82,7 @@ def fit_quick(
     groups: NDArray[np.int64],
     *,
     seed: int = 0,
+    n_resamples: int = 200,
 ) -> QuickFit:
     """Fit, cross-validate and calibrate.
 
@@ -92,14 +93,20 @@ def fit_quick(
         1 positive, 0 negative; at least one of each.
     groups : ndarray of shape (n,), int64
         Near-copies share a group, and a group shares a fold.
+    n_resamples : int
+        Bootstrap samples of the intervals; they change nothing else.
     """
     # Under load, threads that wait for each other made the decomposition 30 times slower.
     with threadpool_limits(1):
-        return _fit(rows, targets, groups, seed)
+        return _fit(rows, targets, groups, seed, n_resamples)
 
 
 def _fit(
-    rows: NDArray[np.float32], targets: NDArray[np.int8], groups: NDArray[np.int64], seed: int
+    rows: NDArray[np.float32],
+    targets: NDArray[np.int8],
+    groups: NDArray[np.int64],
+    seed: int,
+    n_resamples: int,
 ) -> QuickFit:
     n_rarer = min(len(np.unique(groups[targets == side])) for side in (0, 1))
     folds = make_folds(targets, groups, 5, 1, seed)
@@ -116,7 +123,7 @@ def _fit(
         # their held-out predictions.
         held = folds[0] == fold
         fitted.append(system.weights(rows, penalty, np.where(held, raw, system.signs)))
-    counts = metrics.resamples(groups, seed)[:200]
+    counts = metrics.resamples(groups, seed)[:n_resamples]
     return QuickFit(
         coef=fitted[0][0], intercept=fitted[0][1],
         committee=np.stack([coef for coef, _ in fitted[1:]]),

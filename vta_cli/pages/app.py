@@ -161,8 +161,8 @@ def _api(session: SessionLike, looker: LookerLike, cups: CupsLike) -> list[Route
         return {"judged": cups.to_labels(), "state": session.state()}
 
     def grid(query: Mapping[str, Any]) -> dict[str, Any]:
-        found = session.grid(_word(query, "order"), _number(query.get("n", 48)))
-        return {"items": found}
+        n, start = _number(query.get("n", 48)), _number(query.get("start", 0))
+        return {"items": session.grid(_word(query, "order"), n, start)}
 
     def review(query: Mapping[str, Any]) -> dict[str, Any]:
         return session.review(

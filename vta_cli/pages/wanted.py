@@ -39,7 +39,7 @@ class SessionLike(Protocol):
     def item(self, row: int) -> dict[str, Any]:
         """Return what the page shows of an image."""
 
-    def grid(self, order: str, n: int) -> list[dict[str, Any]]:
+    def grid(self, order: str, n: int, start: int = 0) -> list[dict[str, Any]]:
         """Return images for the grid."""
 
     def review(self, *, show: str, order: str, start: int, n: int) -> dict[str, Any]:

@@ -444,8 +444,11 @@ class Session:
             self._sitting.since_fit = 0
             self.learner.request()
 
-    def grid(self, order: str, n: int) -> list[dict[str, Any]]:
-        """Return unlabelled images for the grid: the surest liked, disliked, or the least sure."""
+    def grid(self, order: str, n: int, start: int = 0) -> list[dict[str, Any]]:
+        """Return unlabelled images for the grid: the surest liked, disliked, or the least sure.
+
+        `start` images are passed over; past the last one it begins again.
+        """
         with self.lock:
             pool = self.pool
             rows = np.flatnonzero(pool.askable & (pool.label < 0))
@@ -455,7 +458,8 @@ class Session:
                 raise UsageError("unknown-order", f"there is no order {order!r}")
             known = ~np.isnan(scores)
             cost = np.where(known, costs[order], np.inf)
-            best = rows[np.argsort(cost, kind="stable")[: min(n, MAX_PAGE)]]
+            start = start if start < len(rows) else 0
+            best = rows[np.argsort(cost, kind="stable")[start : start + min(n, MAX_PAGE)]]
             return [self.item(int(row)) for row in best]
 
     def review(self, *, show: str, order: str, start: int, n: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vta_cli.backbones.protocol import BackboneSpec
 from vta_cli.errors import UnreadableImageError, VtaError
+from vta_cli.images.decode import decode
 from vta_cli.images.keys import key_of, read_bytes
 from vta_cli.images.views import View
 from vta_cli.labels.records import Label
@@ -39,6 +40,11 @@ VECTOR_ROWS = 2_048
 """Rows whose vectors are read together."""
 Labelling = Callable[[str], tuple[int, str]]
 """From the path of an image to its label, and where that was found."""
+FIRST_LOOK = 24
+"""Images to ask about that are kept at hand while the store knows none: they are opened, not
+embedded, so that the page begins at once. Those opened before the first fit are embedded first."""
+LOOK_S = 0.5
+"""Seconds between two looks whether enough are at hand [s]."""
 FIRST_CHUNK, LAST_CHUNK = 32, 2_048
 """Images embedded together: the first chunk is of use at once, the later ones make few shards."""
 
@@ -153,6 +159,11 @@ class Loader:
         self.specs: tuple[BackboneSpec, ...] = ()
         self.view: View = "whole"
         self._waiting: list[str] = []
+        self._looked: list[str] = []
+        self._refused: set[str] = set()
+        self._looker = threading.Thread(target=self._look_ahead, name="vta-look", daemon=True)
+        self._row_at: dict[str, int] = {}
+        self._random = np.random.default_rng(0)
         self._later: dict[str, tuple[ImageRef, Labelling | None, bool]] = {}
         self._thread = threading.Thread(target=self._run, name="vta-load", daemon=True)
 
@@ -164,6 +175,8 @@ class Loader:
         """End after the image under way; what was embedded is committed."""
         self._stop.set()
         self._thread.join(timeout=60)
+        if self._looker.is_alive():
+            self._looker.join(timeout=60)
 
     def n_coming(self) -> int:
         """Return how many files of the source have yet to be opened."""
@@ -173,6 +186,8 @@ class Loader:
         try:
             self._scan()
             self._on_scanned()
+            self._look()
+            self._looker.start()
             self._open_lanes()
             self._read_vectors()
             if self._inputs.embed_missing:
@@ -231,6 +246,41 @@ class Loader:
         if found:
             self._on_labels(found)
 
+    def _look_ahead(self) -> None:
+        """Keep a few images to ask about while the network is busy with others."""
+        while self._look() and not self._stop.wait(LOOK_S):
+            pass
+
+    def _look(self) -> bool:
+        """Open a few images that the store does not know; return whether some are left."""
+        with self._lock:
+            free = int((self._pool.askable & (self._pool.label < 0)).sum())
+            unknown = [
+                path
+                for path, (_, _, askable) in self._later.items()
+                if askable and path not in self._refused
+            ]
+        self._random.shuffle(unknown)
+        for path in unknown[: max(0, FIRST_LOOK - free)]:
+            if self._stop.is_set():
+                break
+            try:
+                content = read_bytes(path)
+                decoded = decode(content)
+            except UnreadableImageError:
+                self._refused.add(path)  # told of when its turn comes to be embedded
+                continue
+            with self._lock:
+                later = self._later.pop(path, None)
+                if later is None:  # it was embedded meanwhile
+                    continue
+                size = decoded.width, decoded.height
+                row = self._pool.add(key_of(content), path, later[0].rel, size, askable=True)
+                self._row_at[path] = row
+                self._looked.append(path)
+            self._on_scanned()
+        return bool(unknown)
+
     def _open_lanes(self) -> None:
         inputs = self._inputs
         self.loading.step = "vectors"
@@ -253,7 +303,9 @@ class Loader:
         if len(rows):
             lacking = np.logical_or.reduce([space.missing(keys) for space in self.spaces])
             with self._lock:
-                self._waiting.extend(self._pool.paths[row] for row in rows[lacking])
+                found = {self._pool.paths[row]: int(row) for row in rows[lacking]}
+                self._row_at |= found
+                self._waiting.extend(found)
             rows = rows[~lacking]
         self._decide_sketch(rows)
         self.loading.n_total = len(rows)
@@ -284,20 +336,48 @@ class Loader:
         self._on_vectors(rows)
 
     def _embed_rest(self) -> None:
-        waiting = list(dict.fromkeys(self._waiting))
+        waiting = self._in_order()
         self.loading.step, self.loading.n_done, self.loading.n_total = "embed", 0, len(waiting)
-        done = 0
+        tried: set[str] = set()
         size = FIRST_CHUNK
-        while done < len(waiting):
-            chunk = waiting[done : done + size]
+        while waiting:
+            chunk = [self._where(path) for path in waiting[:size]]
+            done = self.loading.n_done
             watch = _Watch(self.loading, self._stop)
             engine = self._inputs.engine
             lanes = [Lane(self._store, spec, engine, watch, self.view) for spec in self.specs]
             embed(self._store, Source(chunk, hidden=True), lanes, watch)
-            done += len(chunk)
-            self.loading.n_done = done
+            self.loading.n_done = done + len(chunk)
             self._after(chunk)
+            tried.update(chunk)
+            waiting = waiting[size:] or self._moved(tried)
             size = min(size * 2, LAST_CHUNK)
+
+    def _in_order(self) -> list[str]:
+        """Order what waits: what is on view, then what is labelled, then the rest.
+
+        The rest comes shuffled: of a large folder that is sorted by date, the head should not learn
+        from the first day alone.
+        """
+        with self._lock:
+            labelled = {path for path, (_, _, askable) in self._later.items() if not askable}
+            first = list(dict.fromkeys(self._looked))
+        waiting = [path for path in dict.fromkeys(self._waiting) if path not in set(first)]
+        self._random.shuffle(waiting)
+        waiting.sort(key=lambda path: path not in labelled)  # stable
+        return first + waiting
+
+    def _where(self, path: str) -> str:
+        """Return where a file is now: one that was judged with --move has another path."""
+        with self._lock:
+            row = self._row_at.get(path)
+            return path if row is None else self._pool.paths[row]
+
+    def _moved(self, tried: set[str]) -> list[str]:
+        """Return the files that were moved while their turn came."""
+        with self._lock:
+            rows = [row for row in self._row_at.values() if not self._pool.has[row]]
+            return [p for row in rows if (p := self._pool.paths[row]) not in tried]
 
     def _after(self, chunk: Sequence[str]) -> None:
         """Take in what a chunk brought."""

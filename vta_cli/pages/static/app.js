@@ -10,9 +10,11 @@ import { tournament } from "./tournament.js";
 
 const MODES = { single, grid, tournament, pairs, review };
 const HELP = [
-  ["Single", [["1", "dislike"], ["2", "skip, it may come back"], ["3", "like"], ["← →", "back and forth"], ["z", "zoom"], ["swipe", "left dislikes, right likes"]]],
+  ["Single", [["1", "dislike"], ["2", "skip, it may come back"], ["3", "like"], ["← →", "back and forth"], ["z", "zoom, also by a double click"], ["swipe", "left dislikes, right likes"]]],
   ["Grid", [["click", "like, dislike, left out"], ["arrows, Space", "the same by key"], ["Enter", "take the page"]]],
-  ["Tournament and pairs", [["1 … 9", "pick"], ["Enter", "go on"], ["← →", "the better of two"]]],
+  ["Tournament", [["1 … 9", "pick those that go on, any number"], ["Enter", "next images"]]],
+  ["Pairs", [["1, ←", "the left one is better"], ["3, →", "the right one is better"], ["2", "neither"]]],
+  ["Limits", [["drag", "the handles, or inside a histogram"], ["Tab, ← →", "the same by key"]]],
   ["Everywhere", [["u", "undo"], ["t", "learn now"], ["?", "this help"], ["drop, paste", "score any picture"]]],
 ];
 const main = document.getElementById("main");

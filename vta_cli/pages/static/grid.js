@@ -6,8 +6,9 @@ const PAGE = 48;
 export function grid(root) {
   let items = [];
   let order = "liked";
+  let start = 0; // images passed over: left out, or not wanted now
   const verdicts = new Map();
-  const which = el("select", { id: "order", onchange: () => { order = which.value; load(); } },
+  const which = el("select", { id: "order", onchange: () => { order = which.value; start = 0; load(); } },
     el("option", { value: "liked" }, "surest liked"),
     el("option", { value: "disliked" }, "surest disliked"),
     el("option", { value: "unsure" }, "least sure"));
@@ -16,7 +17,7 @@ export function grid(root) {
   const tally = el("span", { class: "soft", id: "tally" });
   root.replaceChildren(
     el("div", { class: "bar" }, el("label", { class: "row" }, "show the", which), tally,
-      el("span", { class: "push row" }, el("button", { type: "button", onclick: load }, "Other images"), take)),
+      el("span", { class: "push row" }, el("button", { type: "button", onclick: others }, "Other images"), take)),
     tiles);
 
   function guess(item) {
@@ -26,7 +27,7 @@ export function grid(root) {
 
   async function load() {
     try {
-      items = (await get("grid", { order, n: PAGE })).items;
+      items = (await get("grid", { order, n: PAGE, start })).items;
     } catch (error) {
       toast(error.message);
       return;
@@ -36,6 +37,11 @@ export function grid(root) {
     tiles.replaceChildren(...items.map((item, at) => el("li", {}, tile(item, at))));
     count();
     root.parentElement?.scrollTo(0, 0);
+  }
+
+  function others() {
+    start = items.length < PAGE ? 0 : start + items.length;
+    load();
   }
 
   function tile(item, at) {
@@ -79,6 +85,7 @@ export function grid(root) {
     try {
       await post("judge", { mode: "grid", verdicts: told });
       toast(`${told.length} labels saved`);
+      start += items.length - told.length;
       await load();
     } catch (error) {
       toast(`Not saved: ${error.message}`, 8000);
@@ -99,7 +106,7 @@ export function grid(root) {
       Enter: submit, ArrowLeft: () => step(-1), ArrowRight: () => step(1),
       ArrowUp: () => step(-columns()), ArrowDown: () => step(columns()),
     },
-    undone: load,
+    undone: () => { start = 0; load(); },
     leave() {},
   };
 }

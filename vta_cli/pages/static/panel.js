@@ -6,8 +6,8 @@ const WIDTH = 300;
 const HEIGHT = 74;
 const BASE = 60;
 const NAMES = {
-  band: "inside the limits", uncertain: "least certain", diverse: "unlike the seen",
-  random: "at random", top: "likely best", disagree: "head disagrees",
+  band: "inside the limits", uncertain: "the least certain", diverse: "unlike the seen",
+  random: "any, at random", top: "the likely best", disagree: "where heads differ",
 };
 
 function svg(name, attributes) {
@@ -89,15 +89,15 @@ export function makePanel(root) {
         count("positive", "liked", "like"), count("negative", "disliked", "dislike"),
         count("trained", "learnt from"), count("vectors", "vectors"))),
     el("section", { class: "card", "aria-label": "How good it is" },
-      el("div", { class: "figures" }, figure("auc", "AUC"), figure("accuracy", "right"), trend),
+      el("div", { class: "figures" }, figure("auc", "AUC"), figure("accuracy", "accuracy"), trend),
       told,
-      el("div", { class: "row" }, learn, every)),
+      el("div", { class: "row learn" }, learn, every)),
     el("section", { class: "card", "aria-label": "Scores and limits" },
       plot("oof", "labelled, held out"), plot("unlabelled", "not labelled yet"), plot("sitting", "this sitting"),
       el("div", { class: "limits" }, low, high),
       el("div", { class: "row spread" }, shown, el("label", { class: "small" }, follow, "follow the head"))),
     el("section", { class: "card", "aria-label": "What to ask" },
-      el("div", { class: "row" }, el("label", {}, "ask", strategy))),
+      el("div", { class: "row" }, el("label", {}, "ask about", strategy))),
   );
 
   function fail(error) {
@@ -186,7 +186,14 @@ function words(state, fit) {
   if (!state.fit) return "Learning begins once these images have vectors.";
   if (fit.auc === null) return "A first guess. From four of each on, figures are held out.";
   const between = fit.auc_low === null ? "" : `AUC between ${three(fit.auc_low)} and ${three(fit.auc_high)}. `;
-  return `${between}Learnt in ${fit.seconds.toFixed(2)} s, held out in 5 folds.`;
+  return `${between}${change(state.history)}Learnt in ${fit.seconds.toFixed(2)} s, held out in 5 folds.`;
+}
+
+function change(history) {
+  const [before, now] = history.slice(-2);
+  if (!now || before.auc === null || now.auc === null || before.accuracy === null) return "";
+  const signed = (value, digits) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
+  return `Since the fit before: AUC ${signed(now.auc - before.auc, 3)}, accuracy ${signed(100 * (now.accuracy - before.accuracy), 0)} %. `;
 }
 
 export async function retrain() {

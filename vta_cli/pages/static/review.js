@@ -34,13 +34,14 @@ export function review(root) {
 
   function entry(item) {
     const doubtful = item.opinion !== null && Math.abs(item.opinion - item.label) > 0.5;
-    const when = item.at.slice(0, 16).replace("T", " ");
+    const told = new Date(item.at); // the journal is in UTC, the page in the reader's time
+    const when = Number.isNaN(told.getTime()) ? "" : told.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
     return [
       el("div", { class: `tile is-${item.label}` },
         el("img", { src: picture(item.key, "thumb"), alt: `Image ${item.name}`, loading: "lazy" }),
         el("span", { class: "tag" }, el("b", { class: item.label ? "like" : "dislike" }, item.label ? "liked" : "disliked"),
           el("span", { class: doubtful ? "doubt" : "" }, item.opinion === null ? "" : `head: ${percent(item.opinion)}`))),
-      el("div", { class: "facts" }, el("b", { title: item.name }, item.name.split("/").at(-1)), `${item.rater || "?"}, ${item.mode}, ${when}`),
+      el("div", { class: "facts" }, el("b", { title: item.name }, item.name.split("/").at(-1)), [item.rater, item.mode, when].filter(Boolean).join(", ")),
       el("div", { class: "row" },
         el("button", { type: "button", "data-act": "flip", onclick: () => change(item, 1 - item.label) }, item.label ? "Dislike" : "Like"),
         el("button", { type: "button", "data-act": "withdraw", onclick: () => change(item, null) }, "Withdraw")),

@@ -67,7 +67,7 @@ export function tournament(root) {
         el("span", {}, `advanced ${percent(cup.rate)}, aim ${percent(cup.target)}`), bar,
         el("b", {}, steer)),
       el("div", { class: "heat", "data-n": cup.items.length }, ...tiles),
-      el("div", { class: "row spread" },
+      el("div", { class: "row spread under" },
         el("span", { class: "soft small" }, "Number keys pick, Enter goes on, u undoes."),
         el("button", { type: "button", class: "main", id: "advance", onclick: advance })));
     word();
