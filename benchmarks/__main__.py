@@ -1,6 +1,7 @@
 """All benchmarks, one after the other: `python -m benchmarks --quick` or `--full`.
 
-Each runs in a process of its own and prints its table. Those that need the sample data beside the
+Each runs in a process of its own and prints its table; what is set beside a peer comes once more in
+one table at the end. Those that need the sample data beside the
 checkout are left out, with a word, where it is not there.
 """
 
@@ -9,7 +10,10 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from benchmarks.table import VARIABLE, markdown, read
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 
@@ -24,14 +28,15 @@ BENCHMARKS = [
     ("embedding, end to end", "embed_pipeline", ["--pictures", "32", "--turns", "1"],
      ["--pictures", "256"], False),
     ("classic backbone: speed", "classic_speed", [], [], False),
-    ("near-duplicate join", "dedupe_join", ["--rows", "20000", "--peers"],
-     ["--rows", "20000", "100000", "--peers"], False),
-    ("heads against the original", "heads_vs_original", ["--quick"], [], True),
-    ("learning while labelling", "retrain_speed", ["--images", "20000", "--runs", "3"], [], False),
+    ("near-duplicate join", "dedupe_join", ["--rows", "5000", "50000", "--peers"],
+     ["--rows", "10000", "100000", "1000000", "--peers"], False),
+    ("training", "train_speed", ["--sizes", "200x6784", "4000x768", "--turns", "1"], [], False),
+    ("heads against the original", "heads_vs_original", None, [], True),
+    ("learning while labelling", "retrain_speed", None, [], False),
     ("labels needed by strategy", "labelling_simulation",
-     ["--seeds", "2", "--only", "portraits", "--budget", "80"], [], True),
-    ("heads of every kind", "heads_kinds", ["--quick"], [], True),
-    ("classic backbone: worth", "classic_quality", ["--repeats", "2"], [], True),
+     None, [], True),
+    ("heads of every kind", "heads_kinds", None, [], True),
+    ("classic backbone: worth", "classic_quality", None, [], True),
 ]  # fmt: skip
 
 
@@ -58,6 +63,10 @@ def main() -> None:
     args = parser.parse_args()
     print(f"machine: {machine()}\n")
     failed = []
+    made = tempfile.TemporaryDirectory(prefix="vta-bench-")
+    rows = Path(made.name) / "rows.jsonl"
+    rows.touch()
+    environment = os.environ | {VARIABLE: str(rows)}
     for title, module, quick, full, needs_data in BENCHMARKS:
         if args.only and args.only not in module:
             continue
@@ -66,10 +75,17 @@ def main() -> None:
             print("   left out: needs the sample data beside the checkout\n")
             continue
         words = full if args.full else quick
+        if words is None:
+            print("   left out of a quick run\n")
+            continue
         command = [sys.executable, "-m", f"benchmarks.{module}", *words]
-        if subprocess.run(command, cwd=Path(__file__).parents[1], check=False).returncode:
+        if subprocess.run(
+            command, cwd=Path(__file__).parents[1], env=environment, check=False
+        ).returncode:
             failed.append(module)
         print(flush=True)
+    print(markdown(read(rows), machine()))
+    made.cleanup()
     if failed:
         raise SystemExit("failed: " + ", ".join(failed))
 

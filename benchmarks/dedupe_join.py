@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.dedupe_data import clip_like
+from benchmarks.table import row
 
 Codes = NDArray[np.int64]
 
@@ -73,8 +75,35 @@ def faiss_flat(rows: NDArray[np.float16], threshold: float) -> Codes:
     return np.concatenate(found)
 
 
+def original(rows: NDArray[np.float16], threshold: float) -> Codes:
+    """The original's: the whole square of cosines in float64, then its upper triangle."""
+    unit = rows.astype(np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    i, j = np.nonzero(np.triu(unit @ unit.T, 1) >= threshold)
+    return _codes(i, j, rows.shape[0])
+
+
+def dense_rows(rows: NDArray[np.float16], threshold: float) -> Codes:
+    """imagededup's on ready vectors, re-created: one dense matrix, then a mask a row of names."""
+    unit = _unit(rows)
+    scores = unit @ unit.T
+    np.fill_diagonal(scores, 2.0)
+    names = np.array([f"{i}.jpg" for i in range(len(rows))])
+    found = {
+        names[i]: list(names[(line >= threshold) & (line < 2)]) for i, line in enumerate(scores)
+    }
+    number = {name: i for i, name in enumerate(names)}
+    pairs = [(number[a], number[b]) for a, near in found.items() for b in near]
+    left, right = (np.array(side, np.int64) for side in zip(*pairs, strict=True))
+    return _codes(left[left < right], right[left < right], len(rows))
+
+
 OURS = {"vta, lossless": lossless, "vta, margin 0.10": narrow}
 PEERS = {"sgemm upper triangle": sgemm, "faiss flat range search": faiss_flat}
+PEERS |= {"original, float64 square": original, "imagededup, dense matrix": dense_rows}
+BYTES_PER_PAIR = {"original, float64 square": 17, "imagededup, dense matrix": 4}
+"""What a dense peer holds for each of n squared pairs: square, triangle and mask; the square."""
+LIMIT_CORE_S = 60
 
 
 def _unit(rows: NDArray[np.float16]) -> NDArray[np.float32]:
@@ -103,31 +132,74 @@ def child(method: str, path: str, threshold: float, out: str) -> None:
     print(json.dumps(cost))
 
 
-def measure(n: int, dim: int, threshold: float, methods: list[str], folder: Path) -> None:
-    """Print one row a method for n rows."""
+def prepare(n: int, dim: int, threshold: float, path: Path) -> Codes:
+    """Write n vectors; return the planted pairs that reach the threshold."""
     vectors, planted = clip_like(n, dim, seed=n)
-    path = folder / "vectors.npy"
     np.save(path, vectors)
     low, high = planted.min(axis=1), planted.max(axis=1)
-    unit_low, unit_high = _unit(vectors[low]), _unit(vectors[high])
-    sure = np.einsum("ij,ij->i", unit_low, unit_high) >= threshold + 1e-5
-    wanted = _codes(low[sure], high[sure], n)
-    del vectors
-    results: dict[str, Codes] = {}
-    for method in methods:
-        out = folder / "codes.npy"
-        command = [sys.executable, "-m", "benchmarks.dedupe_join", "--child", method]
-        command += ["--threshold", str(threshold), "--files", str(path), str(out)]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        cost, results[method] = json.loads(said), np.load(out)
-        exact = results.get("sgemm upper triangle", results.get("vta, lossless"))
-        missed = 0 if exact is None else np.setdiff1d(exact, results[method]).size
+    cosines = np.einsum("ij,ij->i", _unit(vectors[low]), _unit(vectors[high]))
+    sure = cosines >= threshold + 1e-5
+    return _codes(low[sure], high[sure], n)
+
+
+def run(method: str, path: Path, threshold: float) -> tuple[dict, Codes]:
+    """Run a method in a process of its own; return its cost and its pairs."""
+    out = path.with_name("codes.npy")
+    command = [sys.executable, "-m", "benchmarks.dedupe_join", "--child", method]
+    command += ["--threshold", str(threshold), "--files", str(path), str(out)]
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return json.loads(said), np.load(out)
+
+
+def cannot(method: str, n: int, before: dict[str, tuple[int, float]]) -> tuple[str, float | None]:
+    """Say why a peer is not run at n rows, and its core-seconds by the square of a smaller run."""
+    need = BYTES_PER_PAIR.get(method, 0) * n * n
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    smaller = before.get(method)
+    about = None if smaller is None else smaller[1] * (n / smaller[0]) ** 2
+    if need > memory:
+        return f"cannot: {need / 1e9:,.0f} GB of memory", None
+    if about is not None and about > LIMIT_CORE_S:
+        return f"not run, by the square of {smaller[0]:,} rows", about
+    return "", None
+
+
+def measure(n: int, given: argparse.Namespace, folder: Path, before: dict) -> None:
+    """Print one line a method for n rows, and add the table's rows."""
+    path = folder / "vectors.npy"
+    wanted = prepare(n, given.dim, given.threshold, path)
+    methods = [*OURS, *(PEERS if given.peers else ())]
+    why = {method: cannot(method, n, before) for method in methods if method in PEERS}
+    costs: dict[str, list[dict]] = {m: [] for m in methods if not why.get(m, ("", None))[0]}
+    found: dict[str, Codes] = {}
+    for _ in range(given.turns):
+        for method, runs in costs.items():
+            cost, found[method] = run(method, path, given.threshold)
+            runs.append(cost)
+    exact = found.get("sgemm upper triangle", found["vta, lossless"])
+    core, peak = {}, {}
+    for method, runs in costs.items():
+        core[method] = [cost["core_s"] for cost in runs]
+        peak[method] = max(cost["peak_bytes"] for cost in runs) / 2**20
+        before[method] = (n, statistics.median(core[method]))
         print(
-            f"{n:>9,}  {method:<24} {cost['core_s']:>9.2f} {cost['wall_s']:>9.2f} "
-            f"{cost['peak_bytes'] / 2**20:>9.0f} {results[method].size:>9,} "
-            f"{np.isin(wanted, results[method]).mean():>8.4f} {missed:>7,}",
+            f"{n:>9,}  {method:<25} {before[method][1]:>9.2f} {peak[method]:>9.0f} "
+            f"{found[method].size:>9,} {np.isin(wanted, found[method]).mean():>8.4f} "
+            f"{np.setdiff1d(exact, found[method]).size:>7,}",
             flush=True,
         )
+    for method in methods:
+        if method in PEERS:
+            reason, about = why[method]
+            theirs = core.get(method, [] if about is None else [about])
+            if reason:
+                print(f"{n:>9,}  {method:<25} {reason}" + (f": {about:,.0f}" if about else ""))
+            row(f"near-copies of {n:,} x {given.dim}, lossless", core["vta, lossless"], method,
+                theirs, peak_mib=peak["vta, lossless"], peer_mib=peak.get(method),
+                why=reason)  # fmt: skip
+    fast, recall = "vta, margin 0.10", np.isin(exact, found["vta, margin 0.10"]).mean()
+    row(f"the same, margin 0.10 (recall {recall:.4f})", core[fast], "vta, lossless",
+        core["vta, lossless"], peak_mib=peak[fast], peer_mib=peak["vta, lossless"])  # fmt: skip
 
 
 def main() -> None:
@@ -136,21 +208,22 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[20_000])
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--threshold", type=float, default=0.96)
-    parser.add_argument("--peers", action="store_true", help="also run sgemm and faiss")
+    parser.add_argument("--peers", action="store_true", help="also what a user would pick instead")
+    parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--files", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
         child(given.child, given.files[0], given.threshold, given.files[1])
         return
-    methods = [*(PEERS if given.peers else ()), *OURS]
     print(f"# {platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
           f"numpy {np.__version__}, dim {given.dim}, cosine >= {given.threshold}")  # fmt: skip
-    print(f"{'rows':>9}  {'method':<24} {'core-s':>9} {'wall-s':>9} {'peak MiB':>9} "
+    print(f"{'rows':>9}  {'method':<25} {'core-s':>9} {'peak MiB':>9} "
           f"{'pairs':>9} {'planted':>8} {'missed':>7}")  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
+    before: dict[str, tuple[int, float]] = {}
+    with tempfile.TemporaryDirectory(prefix="vta-join-") as folder:
         for n in given.rows:
-            measure(n, given.dim, given.threshold, methods, Path(folder))
+            measure(n, given, Path(folder), before)
 
 
 if __name__ == "__main__":

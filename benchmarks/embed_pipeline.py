@@ -5,12 +5,14 @@
 Weights are random, in a file that the benchmark makes; pictures are drawn JPEGs of 512 px. In turn
 A B C A B C: the network alone on batches that are decoded and viewed already (`forward`), `vta`
 from the folder to the sealed shard, and the loop of clip-retrieval (torch DataLoader without worker
-processes, the network's own Pillow transform, forward, one .npy). Networks are loaded before the
+processes, the network's own Pillow transform, forward, one .npy), and the original's (one picture
+at a time, a pickle each). Networks are loaded before the
 clock starts. Processor seconds of the process with all its threads; medians, and medians of the
 ratios of each turn. `share` is forward's time over that of the row: 1 is the limit.
 """
 
 import argparse
+import pickle  # noqa: TID251 - what the original writes; nothing is read back
 import statistics
 import tempfile
 import time
@@ -21,6 +23,7 @@ import torch
 from PIL import Image
 
 from benchmarks.classic_speed import drawn
+from benchmarks.table import row
 from vta_cli.backbones.registry import resolve
 from vta_cli.images.decode import decode
 from vta_cli.images.views import apply
@@ -86,6 +89,17 @@ def clip_retrieval(folder, forward, transform, out):
     np.save(out, np.concatenate(rows).astype(np.float16))
 
 
+def original_loop(folder, forward, transform, out):
+    """Embed a folder as the original does: batches of one, a pickle an image."""
+    out.mkdir()
+    with torch.no_grad():
+        for path in sorted(folder.iterdir()):
+            with Image.open(path) as image:
+                vector = forward(transform(image.convert("RGB"))[None]).numpy()
+            with (out / f"{path.stem}.pickle").open("wb") as file:
+                pickle.dump({"net": vector}, file)
+
+
 def timed(work):
     """Run `work`; return processor seconds and wall time."""
     wall, spent = time.perf_counter(), time.process_time()
@@ -113,6 +127,9 @@ def one_turn(place, pictures, spec, weights, peer):
         )
     times["clip-retrieval's loop"] = timed(
         lambda: clip_retrieval(pictures, *peer, place / "rows.npy")
+    )
+    times["original, one at a time"] = timed(
+        lambda: original_loop(pictures, *peer, place / "pickles")
     )
     return times, reports[0].stages
 
@@ -148,6 +165,10 @@ def show(net, n, turns):
         share = statistics.median(t["forward alone"][0] / t[name][0] for t, _ in turns)
         rates = f"{n / statistics.median(spent):14.1f}{n / statistics.median(wall):10.1f}"
         print(f"{name:24}{rates}{share:8.2f}")
+    for name in turns[0][0]:
+        if name != "vta embed":
+            row(f"embed {n} pictures of 512 px, {net}", [t["vta embed"][0] for t, _ in turns],
+                name, [t[name][0] for t, _ in turns])  # fmt: skip
     stages = {name: statistics.median(s[name] for _, s in turns) / n * 1e3 for name in turns[0][1]}
     words = ", ".join(f"{name} {value:.1f}" for name, value in stages.items())
     print(f"vta's stages, ms a picture, wall and summed over threads: {words}\n")

@@ -19,8 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.table import row
 from vta_cli.backbones.classic_recipe import recipe
 from vta_cli.backbones.registry import resolve
+from vta_cli.cli import calm_collector
 from vta_cli.images.keys import key_of
 from vta_cli.images.sources import scan
 from vta_cli.pipelines.embed import embed
@@ -31,7 +33,7 @@ from vta_cli.store.catalogue import Entry
 from vta_cli.store.store import Store
 
 FILES_PER_FOLDER = 1000
-TURNS = 5
+TURNS = 3
 
 
 def make_tree(root: Path, n_files: int) -> None:
@@ -99,6 +101,7 @@ def prepare(folder: Path, n_files: int) -> None:
 
 def measure(folder: Path) -> tuple[list[float], list[float], list[float], float]:
     """Return processor seconds of walks, of vta's listing and of rescans, and peak memory [MiB]."""
+    calm_collector()  # as every `vta` command does
     root, path = folder / "pics", folder / "store"
     walks, lists, scans = [], [], []
     for _ in range(TURNS):
@@ -143,6 +146,8 @@ def main() -> None:
         ratio = statistics.median(a / b for a, b in zip(times, walks, strict=True))
         print(f"{label:24}{middle:6.2f} {args.files / middle:14,.0f} {ratio:13.2f}")
     print(f"peak memory {peak:,.0f} MiB")
+    for stage, times in (("list", lists), ("rescan, nothing changed", scans)):
+        row(f"{stage}, {args.files:,} files", times, "bare scandir with stat", walks, peak_mib=peak)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import table
 from vta_cli.records import Preprocess, Recipe
 
 SEED = 20240229
@@ -213,6 +214,14 @@ def measure(folder, args):
         peak = max(run["peak"] for run in runs)
         row = f"{statistics.median(times):8.2f}{ratios[0]:16.2f}{ratios[1]:10.2f}{peak:10,.0f}"
         print(f"{name:24}{row}")
+    for head in HEADS:
+        ours = found[f"vta {head}"]
+        for peer in names[:2]:
+            theirs = found[peer]
+            table.row(f"score {args.rows:,} x {args.dim}, {head}",
+                      [run["seconds"] for run in ours], peer, [run["seconds"] for run in theirs],
+                      peak_mib=max(run["peak"] for run in ours),
+                      peer_mib=max(run["peak"] for run in theirs))  # fmt: skip
 
 
 if __name__ == "__main__":

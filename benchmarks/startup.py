@@ -15,6 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.table import row
+
 EMPTY = "import typer; app = typer.Typer(rich_markup_mode=None, add_completion=False)\n\
 @app.command()\ndef main() -> None: ...\napp()"
 
@@ -75,6 +77,8 @@ def main() -> None:
     for case, values in times.items():
         ratio = statistics.median(a / b for a, b in zip(values, empty, strict=True))
         print(f"{case:34}{statistics.median(values):8.2f}{ratio:15.2f}")
+        if case.startswith("vta") and case != "vta score --help":
+            row(case, values, "empty typer program", empty)
 
 
 if __name__ == "__main__":

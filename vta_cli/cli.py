@@ -4,6 +4,7 @@ Nothing but the parser is imported here. A command's module is imported when the
 so `vta --help` costs what the parser costs.
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -200,7 +201,17 @@ def _stand_in_streams() -> None:
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for good
 
 
+def calm_collector() -> None:
+    """Let the collector of cyclic garbage look less often.
+
+    A scan makes some objects a file and hardly any cycles; looking for them every 700 objects costs
+    a rescan an eighth of its time.
+    """
+    gc.set_threshold(50_000, 20, 20)
+
+
 def main() -> None:
     """Entry point of the `vta` command."""
+    calm_collector()
     _stand_in_streams()
     app(prog_name="vta")

@@ -13,8 +13,8 @@ from vta_cli.records import ImageRef, Skip
 from vta_cli.store.catalogue import Content, Entry
 from vta_cli.store.store import Store
 
-BATCH_REFS = 8192
-"""Refs looked up in the catalogue at once: large enough for one range scan, small in memory."""
+BATCH_REFS = 2048
+"""Refs looked up in the catalogue at once: a few range scans, small enough to stay in the cache."""
 
 SIDE_FILE = "side-file"
 """Reason of files that are no images and do not pretend to be (captions, metadata); never shown."""
