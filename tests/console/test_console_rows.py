@@ -355,3 +355,49 @@ def test_writing_text_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 
     assert done.stdout == b"[]\n"
+
+
+class Names(list):
+    """A column as the catalogue gives it: bytes in Arrow behind strings."""
+
+    @property
+    def arrow(self):
+        import pyarrow as pa
+
+        return pa.array([b"before", *map(os.fsencode, self)])[1:]
+
+
+@pytest.mark.parametrize("path", ["/p/a.jpg", os.fsdecode(b"/p/\xff.jpg"), "/p/a, b", '/p/"', ""])
+@pytest.mark.parametrize("column", [list, Names])
+def test_large_batches_have_the_text_of_small_ones(path, column):
+    """The numbers that are hard to round, small, large, whole and not there, among others."""
+    random = np.random.default_rng(0)
+    hard = [
+        0.0,
+        -0.0,
+        1.0,
+        0.1,
+        0.5,
+        1e-4,
+        9.99999e-5,
+        0.0999999999,
+        0.12345650000000001,
+        0.1234565,
+    ]
+    hard += [123456.5, 99999.95, 1e5, 1e20, 0.3, 2 / 3, -0.25, 0.9999995, 0.99999949, 1e-300]
+    scores = np.concatenate([hard, random.random(3000), 10.0 ** random.uniform(-9, 9, 3000)])
+    scores = np.concatenate([scores, np.arange(1, 2000, 2) / 2e6])  # halfway at the seventh digit
+    names, reasons = [path + str(n) for n in range(len(scores))], [""] * len(scores)
+
+    large = rows_of("csv", SCORES, batch(column(names), scores, reasons))
+
+    pieces = [slice(at, at + 100) for at in range(0, len(scores), 100)]
+    small = [batch(names[at], scores[at], reasons[at]) for at in pieces]
+    assert large == rows_of("csv", SCORES, *small)
+    scores[7] = np.nan
+    with_gap = rows_of("csv", SCORES, batch(column(names), scores, reasons))
+    assert with_gap.split(b"\n")[8].endswith(b"7,,") or '"' in path or "," in path
+
+
+def batch(paths, scores, reasons):
+    return {"path": paths, "score": scores, "reason": reasons}

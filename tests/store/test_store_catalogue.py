@@ -1,5 +1,6 @@
 """The catalogue believes what is unchanged, and only that."""
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -53,7 +54,7 @@ def test_known_files_are_found_in_the_order_asked(catalogue):
 
 def test_columns_say_what_entries_say(catalogue):
     """Contents and pages are the same knowledge by columns, whatever bytes a name holds."""
-    entries = [entry(f"/p/{n:05d}.jpg", key=b"%d" % n, size_bytes=n) for n in range(5000)]
+    entries = [entry(f"/p/{n:05d}.jpg", key=b"%032d" % n, size_bytes=n) for n in range(5000)]
     entries.append(entry("/p/bad.jpg", key=None, reason="truncated", detail="cut"))
     entries.append(entry(os.fsdecode(b"/p/\xff\n.jpg")))
     assert list(catalogue.pages()) == []
@@ -61,17 +62,69 @@ def test_columns_say_what_entries_say(catalogue):
     refs = [ref(each.path, each.size_bytes) for each in entries]
     found = catalogue.contents([*refs, ref("/p/00001.jpg", 99), ref("/none")])
     assert found == [*((each.key, each.reason, each.detail) for each in entries), None, None]
-    rows = [
-        row
-        for page in catalogue.pages()
-        for row in zip(
-            page.paths, page.sizes_bytes, page.mtimes_ns, page.keys, page.reasons, strict=True
-        )
-    ]
-    assert rows == [
-        (each.path, each.size_bytes, each.mtime_ns, each.key, each.reason)
+    assert list(rows_of(catalogue)) == [
+        (each.path, each.size_bytes, each.mtime_ns, each.key or bytes(32), each.reason or "")
         for each in catalogue.entries()
     ]
+
+
+def rows_of(catalogue):
+    for page in catalogue.pages():
+        keys = [key.tobytes() for key in page.keys]
+        reasons = page.reasons or [""] * len(keys)
+        sizes, mtimes = page.sizes_bytes.tolist(), page.mtimes_ns.tolist()
+        yield from zip(page.paths, sizes, mtimes, keys, reasons, strict=True)
+
+
+@pytest.fixture
+def closed(tmp_path, monkeypatch):
+    """A catalogue of 50 files that was closed, with its file of columns."""
+    monkeypatch.setattr("vta_cli.store.catalogue.COLUMNS_ROWS", 40)
+    monkeypatch.setattr("vta_cli.store.catalogue._PAGE", 16)
+    path = tmp_path / "files.sqlite"
+    made = Catalogue(path)
+    made.record(entry(f"/p/{n:02d}.jpg", key=b"%032d" % n) for n in range(49))
+    made.record([entry("/p/bad.jpg", key=None, reason="truncated")])
+    made.close()
+    return path
+
+
+def test_the_file_of_columns_says_what_the_database_says(closed):
+    beside = closed.with_suffix(".arrow")
+    with contextlib.closing(Catalogue(closed, read_only=True)) as opened:
+        by_columns = list(rows_of(opened))
+    beside.unlink()
+    with contextlib.closing(Catalogue(closed, read_only=True)) as opened:
+        assert list(rows_of(opened)) == by_columns
+    assert len(by_columns) == 50
+    assert not beside.exists()  # a reader writes nothing
+
+
+@pytest.mark.parametrize("change", ["record", "forget"])
+def test_columns_of_an_older_moment_are_not_believed(closed, change):
+    before = closed.with_suffix(".arrow").read_bytes()
+    with contextlib.closing(Catalogue(closed)) as opened:
+        if change == "record":
+            opened.record([entry("/p/new.jpg", key=b"n" * 32)])
+        else:
+            opened.forget(["/p/07.jpg"])
+        wanted = list(rows_of(opened))
+    assert closed.with_suffix(".arrow").read_bytes() != before
+    closed.with_suffix(".arrow").write_bytes(before)
+    with contextlib.closing(Catalogue(closed, read_only=True)) as opened:
+        assert list(rows_of(opened)) == wanted
+    assert len(wanted) == (51 if change == "record" else 49)
+
+
+def test_damaged_columns_cost_nothing_but_time(closed):
+    beside = closed.with_suffix(".arrow")
+    with contextlib.closing(Catalogue(closed, read_only=True)) as opened:
+        wanted = list(rows_of(opened))
+    whole = beside.read_bytes()
+    for damaged in (b"", b"nonsense", whole[: len(whole) // 2], whole[:-20]):
+        beside.write_bytes(damaged)
+        with contextlib.closing(Catalogue(closed, read_only=True)) as opened:
+            assert list(rows_of(opened)) == wanted
 
 
 @pytest.mark.parametrize("changed", [ref("/p/a", size=11), ref("/p/a", mtime=LONG_AGO + 1)])

@@ -17,7 +17,6 @@ from vta_cli.errors import HeadError, UsageError
 from vta_cli.heads.pooling import Pool, Pooled
 from vta_cli.heads.saved import Head, load_head
 from vta_cli.images.views import View
-from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.sources import NOT_EMBEDDED, Files, Source, files_of
 from vta_cli.pipelines.views import as_read, with_view
@@ -67,7 +66,7 @@ class ScoreBlock:
     texts: dict[str, list[str]] = field(default_factory=dict)
 
     @property
-    def paths(self) -> list[str]:
+    def paths(self) -> Sequence[str]:
         """The images' paths."""
         return self.files.paths
 
@@ -319,8 +318,10 @@ def columns_of(models: Sequence[Model]) -> list[str]:
 def _score_block(files: Files, models: Sequence[Model], *, members: bool) -> ScoreBlock:
     reasons = files.reasons
     n_files = len(reasons)
-    usable = np.fromiter((not reason for reason in reasons), bool, n_files)
-    keys = key_rows([key for key in files.keys if key is not None])
+    usable = np.ones(n_files, dtype=bool)
+    if any(reasons):
+        usable[:] = [not reason for reason in reasons]
+    keys = files.keys[usable]
     scores: dict[str, NDArray[np.float64]] = {}
     lacking = np.zeros(n_files, dtype=bool)
     for column, model in zip(columns_of(models), models, strict=True):
@@ -350,10 +351,11 @@ def _score_block(files: Files, models: Sequence[Model], *, members: bool) -> Sco
 
 def _vectors(space: Space, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return rows as heads read them, see `as_read`; the mapped pages are let go at once."""
-    found = np.empty((len(rows), space.recipe.n_views, space.recipe.dim), np.float32)
-    for where, vectors in space.blocks(rows, BLOCK_ROWS):
-        found[where] = vectors
-    return as_read(found)
+    found = [vectors for _, vectors in space.blocks(rows, BLOCK_ROWS)]
+    if len(found) == 1:
+        return as_read(found[0])
+    none = np.empty((0, space.recipe.n_views, space.recipe.dim), np.float32)
+    return as_read(np.concatenate([none, *found]))
 
 
 def require_scores(report: ScoreReport, source: Source, *, name: str) -> None:

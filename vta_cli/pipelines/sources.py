@@ -7,9 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vta_cli.errors import UsageError
 from vta_cli.images.sources import scan
-from vta_cli.records import ImageRef, Skip
+from vta_cli.records import KEY_BYTES, ImageRef, Keys, Skip
 from vta_cli.store.catalogue import Content, Entry
 from vta_cli.store.store import Store
 
@@ -21,6 +24,8 @@ SIDE_FILE = "side-file"
 
 NOT_EMBEDDED = "not-embedded"
 """Reason of images of which nothing is known yet, or which lack a vector that is needed."""
+
+_NO_KEY = bytes(KEY_BYTES)
 
 Found = ImageRef | Skip
 
@@ -176,17 +181,18 @@ class Files:
 
     Attributes
     ----------
-    paths : list of str
-    keys : list of bytes or None
-        None where there is a reason.
+    paths : sequence of str
+        A list, or a column that makes strings on request.
+    keys : ndarray of shape (n, 32), uint8
+        Anything where there is a reason.
     reasons : list of str
         Why a file has no key that may be used: `NOT_EMBEDDED` or that of a skip; empty for images.
     refs : list of ImageRef, or a function that makes it
         Made on request: a million of them cost more than scoring a million images.
     """
 
-    paths: list[str]
-    keys: list[bytes | None]
+    paths: Sequence[str]
+    keys: Keys
     reasons: list[str]
     refs: list[ImageRef] | Callable[[], list[ImageRef]]
 
@@ -209,28 +215,21 @@ def _part(files: Files, where: slice) -> Files:
 
 def _catalogued(store: Store) -> Iterator[Files]:
     for page in store.catalogue.pages():
-        if any(page.reasons) or None in page.keys:
-            rows = [
-                (path, size, mtime, key if reason is None else None, reason or _no_key(key))
-                for path, size, mtime, key, reason in zip(
-                    page.paths, page.sizes_bytes, page.mtimes_ns, page.keys, page.reasons,
-                    strict=True,
-                )
-                if reason != SIDE_FILE
-            ]  # fmt: skip
-            paths, sizes, mtimes, keys, reasons = (
-                list(column) for column in (zip(*rows, strict=True) if rows else ([],) * 5)
-            )
-        else:
-            paths, sizes, mtimes, keys = page.paths, page.sizes_bytes, page.mtimes_ns, page.keys
-            reasons = [""] * len(paths)
+        paths, sizes, mtimes, keys = page.paths, page.sizes_bytes, page.mtimes_ns, page.keys
+        reasons = page.reasons or [""] * len(paths)
+        if SIDE_FILE in reasons:
+            kept = np.flatnonzero([reason != SIDE_FILE for reason in reasons])
+            paths, sizes, mtimes, keys = paths.take(kept), sizes[kept], mtimes[kept], keys[kept]
+            reasons = [reason for reason in reasons if reason != SIDE_FILE]
 
         def refs(
-            paths: list[str] = paths, sizes: list[int] = sizes, mtimes: list[int] = mtimes
+            paths: Sequence[str] = paths,
+            sizes: NDArray[np.int64] = sizes,
+            mtimes: NDArray[np.int64] = mtimes,
         ) -> list[ImageRef]:
             return [
                 ImageRef(path, path.lstrip("/"), size, mtime)
-                for path, size, mtime in zip(paths, sizes, mtimes, strict=True)
+                for path, size, mtime in zip(paths, sizes.tolist(), mtimes.tolist(), strict=True)
             ]
 
         yield Files(paths, keys, reasons, refs)
@@ -239,11 +238,13 @@ def _catalogued(store: Store) -> Iterator[Files]:
 def _scanned(store: Store, source: Source) -> Iterator[Files]:
     for batch in known_contents(store, source):
         refs: list[ImageRef] = []
-        files = Files([], [], [], refs)
+        paths: list[str] = []
+        keys: list[bytes] = []
+        reasons: list[str] = []
         for item, content in batch:
             if content is not None and content[1] == SIDE_FILE:
                 continue
-            key, reason = None, NOT_EMBEDDED
+            key, reason = _NO_KEY, NOT_EMBEDDED
             if isinstance(item, Skip):
                 reason = item.reason
                 refs.append(ImageRef(item.path, item.path, 0, 0))
@@ -251,17 +252,14 @@ def _scanned(store: Store, source: Source) -> Iterator[Files]:
                 refs.append(item)
                 if content is not None:
                     known, why, _ = content
-                    reason = why or _no_key(known)
-                    key = None if reason else known
-            files.paths.append(item.path)
-            files.keys.append(key)
-            files.reasons.append(reason)
-        yield files
-
-
-def _no_key(key: bytes | None) -> str:
-    """Return the reason of a file that has no key and no reason of its own."""
-    return "unknown" if key is None else ""
+                    reason = why or ("unknown" if known is None else "")
+                    key = known if known and not reason else _NO_KEY
+            paths.append(item.path)
+            keys.append(key)
+            reasons.append(reason)
+        yield Files(
+            paths, np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES), reasons, refs
+        )
 
 
 def require_images(n_images: int, source: Source, skips: Counter[str] | None = None) -> None:

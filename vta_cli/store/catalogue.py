@@ -15,6 +15,7 @@ file server are taken to agree within the same margin.
 import contextlib
 import itertools
 import os
+import secrets
 import sqlite3
 import sys
 import threading
@@ -22,7 +23,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -37,6 +38,9 @@ from vta_cli.store.catalogue_file import (
     translated,
 )
 
+if TYPE_CHECKING:
+    from vta_cli.store.columns import Page
+
 RACY_NS = 2_000_000_000
 """Coarsest step of mtimes in use: FAT's two seconds; for mtimes of whole seconds [ns]."""
 
@@ -48,6 +52,8 @@ _WINDOW_ROWS = 4 * _WINDOW
 """A window of paths is read as one range if the range holds at most so many rows."""
 
 _PAGE = 4096
+COLUMNS_ROWS = 20_000
+"""Fewer files are read from the database in no time."""
 _COLUMNS = "path, size_bytes, mtime_ns, trusted, key, width, height, format, reason, detail"
 _UPSERT = f"INSERT OR REPLACE INTO files ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants alone
 
@@ -100,17 +106,6 @@ class Entry:
     read_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some catalogued files in order of their paths' bytes, column by column; fields of `Entry`."""
-
-    paths: list[str]
-    sizes_bytes: list[int]
-    mtimes_ns: list[int]
-    keys: list[bytes | None]
-    reasons: list[str | None]
-
-
 class Catalogue:
     """Path, size and mtime to content key; used by many processes at once.
 
@@ -135,6 +130,7 @@ class Catalogue:
         self.notes: list[str] = []
         self._read_only = read_only
         self._distrusted = False
+        self._changed = False
         self._lock = threading.RLock()
         self._stack = contextlib.ExitStack()
         self._opened_ns = time.time_ns()
@@ -160,27 +156,22 @@ class Catalogue:
         """Return of each ref what `lookup` would, less what only decoding tells; twice as fast."""
         return [None if row is None else row[4:] for row in self._match(refs, _CONTENT_COLUMNS)]
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self) -> Iterator["Page"]:
         """Iterate over all entries as `entries` does, some thousands at a time, column by column.
 
-        Making an object of each entry costs three times what reading it does.
+        From the file beside the database (see `columns`) as far as that is sound, else from the
+        database.
         """
-        comparison, low = ">=", b""
-        while True:
-            query = (
-                "SELECT path, size_bytes, mtime_ns, key, reason FROM files "  # noqa: S608 - constants alone
-                f"WHERE path {comparison} ? ORDER BY path LIMIT {_PAGE}"
-            )
-            found = self._fetch(query, [low])
-            if not found:
-                return
-            names, sizes, mtimes, keys, reasons = map(list, zip(*found, strict=True))
-            # no path holds a null byte, and one call decodes all
-            paths = b"\0".join(names).decode(*_FILE_NAMES).split("\0")
-            yield Page(paths, sizes, mtimes, keys, reasons)
-            if len(found) < _PAGE:
-                return
-            low, comparison = names[-1], ">"
+        from vta_cli.store.columns import batch_of, page_of, read_columns  # noqa: PLC0415 - pyarrow
+
+        last: bytes | None = None
+        stamp = self._stamp()
+        if stamp and not self._distrusted:
+            for page in read_columns(self._columns_path, stamp):
+                yield page
+                last = page.paths.arrow[-1].as_py()
+        for rows in self._pages_after(last):
+            yield page_of(batch_of(rows))
 
     def record(self, entries: Iterable[Entry]) -> None:
         """Keep the entries, over older ones of the same paths.
@@ -262,11 +253,50 @@ class Catalogue:
             self._write("DELETE FROM files WHERE path = ?", rows)
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database; a large one that was changed leaves its columns beside it."""
         with self._lock:
+            if self._changed:
+                # it saves work and nothing else, so nothing is lost without it
+                with contextlib.suppress(sqlite3.Error, StoreError):
+                    self._keep_columns()
+                self._changed = False
             self._stack.close()
 
     # Inside.
+
+    @property
+    def _columns_path(self) -> Path:
+        return self.path.with_suffix(".arrow")
+
+    def _stamp(self) -> int:
+        """Return the stamp of the last change; 0 of an empty catalogue."""
+        return int(self._fetch("PRAGMA user_version", [])[0][0])
+
+    def _keep_columns(self) -> None:
+        few = self._fetch("SELECT 1 FROM files LIMIT ?", [COLUMNS_ROWS])
+        if len(few) < COLUMNS_ROWS:
+            return
+        from vta_cli.store.columns import write_columns  # noqa: PLC0415 - pyarrow
+
+        connection = self._connection
+        connection.execute("BEGIN")  # stamp and rows are of one moment
+        try:
+            write_columns(self._columns_path, self._stamp(), self._pages_after(None))
+        finally:
+            connection.execute("COMMIT")
+
+    def _pages_after(self, low: bytes | None) -> Iterator[list[Any]]:
+        """Yield path, size, mtime, key, reason of all entries after a path, in pages."""
+        while True:
+            query = (
+                "SELECT path, size_bytes, mtime_ns, key, reason FROM files "
+                "WHERE path > ? ORDER BY path LIMIT ?"
+            )
+            found = self._fetch(query, [low or b"", _PAGE])
+            if not found:
+                return
+            yield found
+            low = found[-1][0]
 
     def _match(self, refs: Sequence[ImageRef], columns: str) -> list[Any]:
         """Return the row of each ref, None unless one is to be believed.
@@ -345,7 +375,10 @@ class Catalogue:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 connection.executemany(statement, rows)
+                # any number that the file of columns does not bear
+                connection.execute(f"PRAGMA user_version={1 + secrets.randbelow(1 << 30)}")
                 connection.execute("COMMIT")
+                self._changed = True
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
