@@ -68,7 +68,7 @@ def cost(
 
 def unit(x: np.ndarray) -> np.ndarray:
     """Return rows of unit length."""
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12))
 
 
 def _digest(case: LabelledSet, train: np.ndarray, test: np.ndarray, seed: int) -> str:
