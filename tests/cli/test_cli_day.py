@@ -150,6 +150,18 @@ def test_dedupe_finds_copies(trained_folder, vta):
     assert "same.jpg" not in keepers
 
 
+def test_dedupe_with_a_margin_tells_its_recall(trained_folder, vta):
+    """A narrow margin finds the same copies here, and says which share it was measured to find."""
+    shutil.copy(trained_folder / "pics" / "p00.jpg", trained_folder / "pics" / "same.jpg")
+    assert vta("embed", "pics", cwd=trained_folder).code == 0
+    plain = vta("dedupe", "pics", "--keep", "first", cwd=trained_folder)
+    fast = vta("dedupe", "pics", "--keep", "first", "--margin", "0", cwd=trained_folder)
+    assert fast.code == 0, fast.err
+    assert "recall" not in plain.err
+    assert "recall 1.0000" in fast.err
+    assert fast.out == plain.out
+
+
 def test_similar_and_explain(trained_folder, vta):
     """The nearest images of a liked picture are liked ones; explain names labelled neighbours."""
     near = rows_of(vta("similar", "pics/p00.jpg", "pics", "-n", "5", cwd=trained_folder).out)

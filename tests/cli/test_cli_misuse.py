@@ -51,6 +51,8 @@ def one_line(ran, slug, code):
         (["sort", "pics", "--by", "colour"], "bad-choice"),
         (["sort", "pics", "--move"], "no-target"),
         (["dedupe", "pics", "--threshold", "1.5"], "threshold-outside-range"),
+        (["dedupe", "pics", "--margin", "-0.1"], "bad-margin"),
+        (["dedupe", "pics", "--margin", "nan"], "bad-margin"),
         (["undo"], "nothing-to-undo"),
         (["frobnicate"], "usage"),
         (["embed"], "usage"),

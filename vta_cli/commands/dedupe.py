@@ -1,5 +1,6 @@
 """`vta dedupe`: find copies and near-copies."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -52,6 +53,13 @@ def dedupe(
     backbone: Annotated[
         list[str] | None,
         typer.Option("--backbone", "-b", help="Compare in these spaces. Default: the store's own."),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            help="Look less far around, to be faster: 0.1 halves the time at threshold 0.96. May "
+            "lose pairs; the share found is measured and told. Default: lose none."
+        ),
     ] = None,
     which: Annotated[
         str | None,
@@ -109,6 +117,10 @@ def dedupe(
             f"--threshold {threshold:g} is no cosine between 0 and 1",
             hint="try 0.96; larger finds closer copies only",
         )
+    if margin is not None and not 0.0 <= margin < math.inf:
+        raise UsageError(
+            "bad-margin", f"--margin {margin:g} is no distance", hint="try 0.1, or leave it out"
+        )
     if which is not None:
         choice(which, ("duplicates", "keepers"), "--which")
     found = Source(source or [], links, hidden, sys.stdin.buffer)
@@ -132,7 +144,7 @@ def dedupe(
             rule = "largest"
         report = run(
             opened, found, spaces, watch,
-            threshold=limit, keep=cast("Keep", rule), model=head,
+            threshold=limit, keep=cast("Keep", rule), model=head, margin=margin,
         )  # fmt: skip
         if wish is None:
             with open_output(output_format, output) as out:
@@ -168,6 +180,13 @@ def dedupe(
         f"(kept: {rule})",
         err=True,
     )
+    if report.recall is not None:
+        sample = report.recall
+        typer.echo(
+            f"  margin {margin:g}: found {sample.n_found:,} of {sample.n_pairs:,} pairs that "
+            f"{sample.n_rows:,} random images have (recall {sample.value:.4f})",
+            err=True,
+        )
     for reason, count in report.reasons.most_common():
         typer.echo(f"  left out: {count:,} {reason}", err=True)
 

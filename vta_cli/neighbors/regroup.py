@@ -5,7 +5,7 @@ ones that matter. Where a plain join finds too many pairs, rows are taken in pie
 worth keeping first, and what a piece's keepers absorb need not be compared among itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,7 @@ def group_rows(
     seed: int = 0,
     memory_bytes: int = MEMORY_BYTES,
     progress: Tick | None = None,
+    check: Callable[[Pairs], None] | None = None,
 ) -> GroupResult:
     """Join and group; equal to ``groups(n, self_join(blocks, ...), order)`` wherever that ends.
 
@@ -55,6 +56,8 @@ def group_rows(
         As in `self_join`.
     order : ndarray of shape (n,), int64
         As in `groups`.
+    check : callable, optional
+        Called with the pairs of the whole join; not where rows had to be taken in pieces.
 
     Raises
     ------
@@ -71,7 +74,9 @@ def group_rows(
     except VtaError as error:
         if error.slug != "too-many-pairs":
             raise
-        pairs = _keeper_pairs(sources, threshold, order, settings)
+        return groups(n, _keeper_pairs(sources, threshold, order, settings), order)
+    if check is not None:
+        check(pairs)
     return groups(n, pairs, order)
 
 
@@ -83,7 +88,7 @@ def _keeper_pairs(
     waiting, size = order, _FIRST_PIECE
     while waiting.size:
         piece = waiting[:size]
-        chosen = _subset(sources, piece)
+        chosen = subset(sources, piece)
         try:
             inner = self_join(chosen, threshold, **settings)
         except VtaError as error:
@@ -97,14 +102,14 @@ def _keeper_pairs(
         keepers.append(piece[stand])
         waiting = waiting[size:]
         cross = cross_join(
-            _subset(sources, keepers[-1]), _subset(sources, waiting), threshold, **settings
+            subset(sources, keepers[-1]), subset(sources, waiting), threshold, **settings
         )
         absorbed = np.isin(cross.right_same, cross.right)
         waiting = waiting[~absorbed]
         size *= _GROWTH
     stay = np.concatenate([np.empty(0, np.int64), *keepers])
     rest = np.setdiff1d(order, stay)
-    cross = cross_join(_subset(sources, stay), _subset(sources, rest), threshold, **settings)
+    cross = cross_join(subset(sources, stay), subset(sources, rest), threshold, **settings)
     left, right = stay[cross.left], rest[cross.right]
     same = np.arange(order.shape[0])
     same[rest] = rest[cross.right_same]
@@ -118,5 +123,6 @@ def _keeper_pairs(
     )
 
 
-def _subset(sources: tuple[RowSource, ...], ids: Ids) -> list[RowSource]:
+def subset(sources: tuple[RowSource, ...], ids: Ids) -> list[RowSource]:
+    """Return the rows `ids` of each source, as sources."""
     return [_Subset(source, ids) for source in sources]

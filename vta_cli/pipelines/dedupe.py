@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.errors import UsageError
+from vta_cli.neighbors.join import Pairs
+from vta_cli.neighbors.recall import Recall, measure_recall
 from vta_cli.neighbors.regroup import group_rows
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.progress import Progress
@@ -42,7 +44,11 @@ class Member:
 
 @dataclass
 class DedupeReport:
-    """Duplicate groups in order of their keepers; `refs` are all images that were compared."""
+    """Duplicate groups in order of their keepers; `refs` are all images that were compared.
+
+    `recall` is that of a join with a narrow margin; None where no pair can have been lost, or where
+    so many were alike that they were compared in pieces.
+    """
 
     members: list[Member] = field(default_factory=list)
     refs: list[ImageRef] = field(default_factory=list)
@@ -51,6 +57,7 @@ class DedupeReport:
     n_equal: int = 0
     n_near: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    recall: Recall | None = None
 
 
 @dataclass
@@ -80,6 +87,7 @@ def dedupe(
     threshold: float,
     keep: Keep = "first",
     model: Model | None = None,
+    margin: float | None = None,
 ) -> DedupeReport:
     """Group images that are equal or look alike.
 
@@ -92,6 +100,8 @@ def dedupe(
     keep : {"best", "largest", "oldest", "first"}
         Which member stays: highest score (needs `model`), most pixels, earliest file time, or first
         path.
+    margin : float, optional
+        As in `self_join`; where pairs may be lost by it, the report tells the measured recall.
 
     Raises
     ------
@@ -123,7 +133,14 @@ def dedupe(
     rows = [_Rows(space, space.locate(keys)) for space in spaces]
     with progress.stage("compare", len(distinct)) as stage:
         order = np.arange(len(distinct), dtype=np.int64)
-        result = group_rows(rows, threshold, order, progress=stage.advance)
+
+        def check(pairs: Pairs) -> None:
+            if not pairs.lossless:
+                report.recall = measure_recall(rows, threshold, pairs)
+
+        result = group_rows(
+            rows, threshold, order, margin=margin, progress=stage.advance, check=check
+        )
     _collect(report, [copies[key] for key in distinct], result.group, result.keeper,
              result.similarity)  # fmt: skip
     return report
