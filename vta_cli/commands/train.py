@@ -194,6 +194,8 @@ def train(
     engine = Engine(device, precision, weights)
     with open_store(store, create=not no_embed) as opened:
         found = read_given(opened, given)
+        for problem in found.problems:  # at once: what follows may fail for want of these labels
+            typer.echo(f"note: {printable(problem)}", err=True)
         chosen = choose(opened, preset, backbone or [], engine, views)
         if chosen.why:
             watch.note(chosen.why)
@@ -215,7 +217,7 @@ def train(
 
         typer.echo("\n" + render_suspects(trained.suspects[:audit], trained.paths))
     for note in trained.notes:
-        if note not in trained.report.notes:
+        if note not in trained.report.notes and note not in found.problems:
             typer.echo(f"note: {printable(note)}", err=True)
     typer.echo(f"saved {printable(str(trained.path))}", err=True)
 
