@@ -74,6 +74,7 @@ def show(
         path = find_head(opened, name)
         head = load_head(path)
         known = {"file": str(path), **head.meta, "dims": list(head.dims)}
+        known.pop("oof", None)  # a number for each label: `vta report` draws them
         known["recipes"] = list(head.recipes)
         known["normalise"] = head.normalise
         known["gives"] = asdict(head.promise)

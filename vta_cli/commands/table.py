@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dedupe": ("vta_cli.commands.dedupe", "Find copies and near-copies, and pick the keepers."),
     "similar": ("vta_cli.commands.similar", "Find the images nearest to one."),
     "explain": ("vta_cli.commands.explain", "Say why an image got its score."),
+    "report": ("vta_cli.commands.report", "Write a page: histogram, curves, pictures, mistakes."),
     "undo": ("vta_cli.commands.undo", "Take back what filter, sort or dedupe did to files."),
     "backbones": ("vta_cli.commands.backbones", "List what can turn pixels into vectors."),
     "heads": ("vta_cli.commands.heads", "List, show, import and export saved heads."),

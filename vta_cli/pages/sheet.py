@@ -11,11 +11,13 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Literal
 from urllib.parse import quote_from_bytes
 
 from PIL import Image
 
 from vta_cli.errors import UsageError
+from vta_cli.pages.charts import STYLE as CHARTS
 from vta_cli.records import Pixels
 
 SIDE_PX = 160
@@ -40,12 +42,15 @@ class Tile:
         Shown with three decimals.
     note : str
         A few words below the name, such as a reason or a similarity.
+    tone : {"", "good", "fair", "bad"}
+        Colour of the tile's edge; the note has to say it too, as not everybody sees colours.
     """
 
     jpeg: bytes
     path: str
     score: float | None = None
     note: str = ""
+    tone: Literal["", "good", "fair", "bad"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +101,25 @@ def thumbnail(pixels: Pixels, side_px: int = SIDE_PX) -> bytes:
     return data
 
 
-def render_sheet(title: str, sections: Sequence[Section]) -> str:
+def render_sheet(title: str, sections: Sequence[Section], *, above: Sequence[str] = ()) -> str:
     """Return the page as text to be written as UTF-8.
 
     Names are escaped, bytes of names that are no text are shown as replacement characters and
     still link to their file. Pictures load as they are scrolled to; colours follow the reader's
-    light or dark setting.
+    light or dark setting. `above` are charts of `vta_cli.pages.charts`.
     """
     shown = _text(title)
     body = "\n".join(_section(number, section) for number, section in enumerate(sections))
+    style = _STYLE
+    if above:
+        body = f'<div class="charts">{"".join(above)}</div>\n{body}'
+        style += CHARTS
     links = "".join(
         f'<a href="#s{number}">{_text(section.title)} <small>{len(section.tiles)}</small></a>'
         for number, section in enumerate(sections)
     )
     nav = f"<nav>{links}</nav>" if len(sections) > 1 else ""
-    return _PAGE.format(title=shown, style=_STYLE, nav=nav, body=body)
+    return _PAGE.format(title=shown, style=style, nav=nav, body=body)
 
 
 def _section(number: int, section: Section) -> str:
@@ -134,11 +143,10 @@ def _tiles(tiles: Iterable[Tile]) -> Iterable[str]:
         if tile.path:
             picture = f'<a href="{_uri(tile.path)}">{picture}</a>'
         score = "" if tile.score is None or math.isnan(tile.score) else f"<b>{tile.score:.3f}</b>"
+        tone = f' class="{tile.tone}"' if tile.tone else ""
         note = f"<i>{_text(tile.note)}</i>" if tile.note else ""
-        yield (
-            f'<figure>{picture}<figcaption>{score}<span title="{_text(tile.path)}">{name}</span>'
-            f"{note}</figcaption></figure>"
-        )
+        caption = f'{score}<span title="{_text(tile.path)}">{name}</span>{note}'
+        yield f"<figure{tone}>{picture}<figcaption>{caption}</figcaption></figure>"
 
 
 def _uri(path: str) -> str:
@@ -169,6 +177,8 @@ a { color: var(--link); text-decoration: none }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 6px;
   overflow: hidden }
 figure > a, .none { display: grid; place-items: center; height: 168px; color: var(--faint) }
+.good { border: 2px solid #4b9a4b } .fair { border: 2px solid #d89a20 }
+.bad { border: 2px solid #cc4433 }
 img { display: block; max-width: 160px; max-height: 160px; border-radius: 2px }
 figcaption { display: grid; grid-template-columns: auto 1fr; gap: 0 .5rem; padding: .35rem .55rem;
   font-size: .8rem; border-top: 1px solid var(--line) }

@@ -12,7 +12,7 @@ from vta_cli.pipelines.exchange import HEAD_FILE
 from vta_cli.pipelines.score import find_head, recipes_of
 from vta_cli.store.store import Store
 
-PRIVATE = ("labels", "history")
+PRIVATE = ("labels", "history", "oof")
 """Metadata that an export leaves out: which images were liked, and how labelling went."""
 JSON_FILE = "head.json"
 CARD_FILE = "README.md"

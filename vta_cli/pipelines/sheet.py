@@ -43,10 +43,10 @@ def write_sheet(scored: Sequence[Scored], out: Path, *, title: str) -> Path:
 
 
 def _tiles(scored: Sequence[Scored]) -> list[Tile]:
-    return [Tile(_thumbnail(item.ref.path), item.ref.path, item.score) for item in scored]
+    return [Tile(picture(item.ref.path), item.ref.path, item.score) for item in scored]
 
 
-def _thumbnail(path: str) -> bytes:
+def picture(path: str) -> bytes:
     """Return a small JPEG, empty if the file went away or broke since it was scored."""
     try:
         return thumbnail(decode(read_bytes(path)).pixels)

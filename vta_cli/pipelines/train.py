@@ -21,6 +21,7 @@ from vta_cli.pipelines.labelled import Plan, head_path, labelled, lost_notes, ne
 from vta_cli.pipelines.lanes import Lane
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
+from vta_cli.pipelines.remembered import remember
 from vta_cli.pipelines.sources import Source, refs_of
 from vta_cli.pipelines.spaces import default_threshold
 from vta_cli.pipelines.views import one_vector, to_learn
@@ -132,14 +133,16 @@ def train(
         )  # fmt: skip
         stage.advance()
     taste.recipes = tuple(space.recipe.to_json() for space in known.spaces)
+    doubtful = doubtful_labels(report.oof_scores, report.targets)
+    answers = answers_of(doubtful, judged.keys)
     taste.meta.update(_meta(plan, known.spaces, judged, report))
+    taste.meta.update(remember(judged.keys, judged.targets, answers))
     taste.save(path)
     notes = (
         *labels.problems, *judged.notes, *lost_notes(known.lost),
         *ceiling_notes(labels, known.keys), *report.notes,
     )  # fmt: skip
-    doubtful = doubtful_labels(report.oof_scores, report.targets)
-    raters = rater_figures(labels, known.keys, answers_of(doubtful, judged.keys))
+    raters = rater_figures(labels, known.keys, answers)
     return Trained(path, taste, report, notes, known.embedded, doubtful, judged.paths, raters)
 
 

@@ -21,6 +21,7 @@ from vta_cli.pipelines.labelled import Plan, head_path, labelled, lost_notes, ne
 from vta_cli.pipelines.lanes import Lane
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
+from vta_cli.pipelines.remembered import remember
 from vta_cli.pipelines.spaces import default_threshold
 from vta_cli.pipelines.views import one_vector, to_learn
 from vta_cli.records import KindReport, RaterFigures, Suspect
@@ -99,9 +100,11 @@ def train_labels(
             n_folds=plan.n_folds, seed=plan.seed, progress=tell,
         )  # fmt: skip
         stage.advance()
+    answers = {} if wanted.pairs is not None else answers_of(report.suspects, judged.keys)
     head = head.with_meta(
         recipes=[space.recipe.to_json() for space in known.spaces],
         **_meta(plan, known.spaces, report),
+        **remember(judged.keys, wanted.numbers, answers),
     )
     head.save(path)
     notes = (
@@ -118,9 +121,7 @@ def train_labels(
         spread_width=bar_width(labels),
         suspects=report.suspects,
         paths=_paths(judged, wanted),
-        raters=()
-        if wanted.pairs is not None
-        else rater_figures(labels, known.keys, answers_of(report.suspects, judged.keys)),
+        raters=rater_figures(labels, known.keys, answers),
     )
 
 
