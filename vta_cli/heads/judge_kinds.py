@@ -137,7 +137,7 @@ def suspects(losses: Floats, out: Floats, wanted: Wanted) -> tuple[Suspect, ...]
 def _values(out: Floats, wanted: Wanted) -> Floats:
     """Return an answer as one number a row, shape (n,); NaN of tags."""
     if wanted.kind == "classes":
-        return np.argmax(out, axis=1).astype(np.float64)
+        return np.asarray(np.argmax(out, axis=1), dtype=np.float64)
     if wanted.kind == "tags":
         return np.full(len(out), np.nan)
     return out[:, 0] if wanted.kind == "pairs" else numbers_of(out, wanted)
