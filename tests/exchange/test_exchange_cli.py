@@ -14,6 +14,7 @@ from published_files import published, ratings, run_here, save_city
 from vta_cli.backbones.registry import resolve
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.saved import load_head
+from vta_cli.pipelines.views import with_view
 from vta_cli.records import Layer, Promise, Recipe
 from vta_cli.store.store import Store
 
@@ -29,15 +30,20 @@ def here(monkeypatch):
 
 
 def add_vectors(folder, name, rows, *, weights="f" * 64, precision="fp32"):
-    """Give the store's images vectors of a backbone, as an embed with its weights would."""
+    """Give the store's images vectors of a backbone, as an embed with its weights would.
+
+    `rows` of shape (n, 5, dim) are those of five crops.
+    """
     spec = resolve(name)
     extra = {"mean": list(spec.mean), "std": list(spec.std), "pool": spec.pool}
     recipe = Recipe(name, weights, spec.dim, spec.preprocess, precision, extra=extra)
+    if rows.ndim == 3:
+        recipe = with_view(recipe, "five-crop")
     with Store.open(folder / ".vta") as store:
         keys = next(s for s in store.spaces() if s.recipe.backbone.startswith("classic")).keys()
         keys = keys[: len(rows)]
         with store.space(recipe).writer() as writer:
-            writer.append(keys, rows[:, None, :])
+            writer.append(keys, rows if rows.ndim == 3 else rows[:, None, :])
             writer.seal()
         paths = store.catalogue.paths_of([key.tobytes() for key in keys])
     # the catalogue also knows the files of the folder that this one was copied from
@@ -112,10 +118,24 @@ def test_class_heads_have_a_column_a_class(trained_folder, here):
     (trained_folder / "cc.config.json").write_text(
         json.dumps({"arch": "class", "labels": {"0": "Pass", "1": "JPEG", "2": "WEBP, lossy"}})
     )
-    rows = np.random.default_rng(2).normal(size=(6, 768)).astype(np.float32) * 4
-    paths = add_vectors(trained_folder, L14_336, rows)
+    rows = np.random.default_rng(2).normal(size=(6, 5, 768)).astype(np.float32) * 4
+    whole = add_vectors(trained_folder, L14_336, rows[:, 0])
     args = ("heads", "import", "cc.safetensors", "-b", "CLIP_ViTL_14@336")
+    ran = here(*args, "--name", "plain", "--views", "whole", cwd=trained_folder)
+    assert ran.code == 0, ran.err
+    assert here("score", "-m", "plain", cwd=trained_folder).code == 0
     ran = here(*args, "--score-class", "JPEG", "--score-class", "WEBP, lossy", cwd=trained_folder)
+    assert "five tiles of 672 px" in ran.err
+    assert f"vta embed SOURCE --backbone {L14_336} --views five-crop" in ran.err
+    refused = here("score", "-m", "cc", cwd=trained_folder)
+    assert refused.code == 1
+    assert "needs five-crop vectors" in refused.err
+    asked = here("score", "-m", "cc", "--views", "whole", cwd=trained_folder)
+    assert asked.code == 0, asked.err
+    paths = add_vectors(trained_folder, L14_336, rows)
+    assert paths == whole
+    most = here("score", "-m", "cc", "--pool", "max", cwd=trained_folder)
+    assert rows_of(most.out)[paths[0]] != rows_of(asked.out)[paths[0]]
     assert ran.code == 0, ran.err
     assert "as the backbone gives them" in ran.err
     assert "five tiles" in ran.err

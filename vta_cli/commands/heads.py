@@ -117,6 +117,13 @@ def import_file(
     space: Annotated[
         str | None, typer.Option(help="Tie the head to this space of the store, by folder name.")
     ] = None,
+    views: Annotated[
+        str,
+        typer.Option(
+            help="What the head is shown of a picture: whole or five-crop; auto: as its authors "
+            "do, which for CityClassifiers' class heads is five-crop."
+        ),
+    ] = "auto",
     network_to: Annotated[
         Path | None,
         typer.Option(
@@ -140,6 +147,7 @@ def import_file(
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.console.errors import printable
     from vta_cli.pipelines.exchange import Wish, describe, import_head, read_head
+    from vta_cli.pipelines.views import choose_view
 
     wish = Wish(
         kind=kind,
@@ -149,6 +157,7 @@ def import_file(
         score_classes=score_class or (),
         space=space,
         replace=replace,
+        views=None if views == "auto" else choose_view(views, None),
         network_to=network_to,
     )
     found = read_head(file, wish)  # before the store: what cannot be read makes none
@@ -163,6 +172,8 @@ def import_file(
     for note in done.notes:
         typer.echo(printable(f"note: {note}"), err=True)
     wanted = " ".join(f"--backbone {recipe['backbone']}" for recipe in done.head.recipes)
+    if any(recipe.get("view") == "five-crop" for recipe in done.head.recipes):
+        wanted += " --views five-crop"
     typer.echo(printable(f"next: vta embed SOURCE {wanted}"), err=True)
     typer.echo(printable(str(done.path)))
 

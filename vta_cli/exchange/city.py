@@ -89,14 +89,15 @@ def read_city(tensors: Tensors, settings: dict[str, Any]) -> Published:
         choices=_choices(dim, classes=classes),
         licence="Apache-2.0",
         source="github.com/city96/CityClassifiers",
+        view="five-crop" if classes else "whole",
         notes=(_TILES,) if classes else ("0 to 1 is the range of the scores it was trained on",),
     )
 
 
 _TILES = (
-    "its authors look at large pictures in five tiles (512 px for the 224-pixel network, 672 px "
-    "for the 336-pixel one) and average the answers; whole pictures give weaker answers on fine "
-    "faults"
+    "its authors look at large pictures in five tiles (672 px for the 336-pixel network, as vta's "
+    "five-crop; 512 px for the 224-pixel one, where vta cuts 448) and average the answers; whole "
+    "pictures give weaker answers on fine faults"
 )
 
 

@@ -56,6 +56,8 @@ class Published:
     network : mapping of str to ndarray, or None
         Tensors of the network below the head, where the file holds that too; `choices` is empty
         then.
+    view : {"whole", "five-crop"}
+        What its authors show it of a picture.
     """
 
     kind: str
@@ -70,6 +72,7 @@ class Published:
     source: str
     notes: tuple[str, ...] = ()
     network: Mapping[str, NDArray[Any]] | None = None
+    view: Literal["whole", "five-crop"] = "whole"
 
     @property
     def n_parameters(self) -> int:

@@ -20,7 +20,9 @@ from vta_cli.exchange.records import Choice, Published
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.layers import collapse
 from vta_cli.heads.saved import Head, is_own, load_head
+from vta_cli.images.views import View
 from vta_cli.pipelines.score import ANY_WEIGHTS, HEAD_NAME, SUFFIX, recipes_of
+from vta_cli.pipelines.views import TILING, with_view
 from vta_cli.records import Promise, Recipe
 from vta_cli.store.store import Store
 
@@ -49,6 +51,8 @@ class Wish:
         Space of the store to which the head is tied.
     replace : bool
         Whether a head of that name may be replaced.
+    views : View or None
+        What the head is shown of a picture: None: as its authors do, or what `space` holds.
     network_to : Path or None
         Folder for the network that a file holds below its head; None: beside the file.
     """
@@ -60,6 +64,7 @@ class Wish:
     score_classes: Sequence[str] = ()
     space: str | None = None
     replace: bool = False
+    views: View | None = None
     network_to: Path | None = None
 
 
@@ -163,7 +168,7 @@ def _own(file: Path, wish: Wish) -> Head:
     """Take a head of vta's own as it is; it knows its backbone."""
     given = {
         "--kind": wish.kind, "--backbone": wish.backbone, "--labels": wish.labels,
-        "--score-class": wish.score_classes, "--space": wish.space,
+        "--score-class": wish.score_classes, "--space": wish.space, "--views": wish.views,
     }  # fmt: skip
     for option, value in given.items():
         if value:
@@ -238,18 +243,19 @@ def _recipe(published: Published, wish: Wish) -> tuple[Recipe, tuple[str, ...]]:
         )
     extra = {"mean": list(spec.mean), "std": list(spec.std), "pool": spec.pool} if spec.mean else {}
     recipe = Recipe(spec.name, ANY_WEIGHTS, published.dim, preprocess, extra=extra)
-    return recipe, _remarks(published, spec.name)
+    return with_view(recipe, wish.views or published.view), _remarks(published, spec.name)
 
 
 def _with_network(
     file: Path, network: Mapping[str, NDArray[Any]], wish: Wish
 ) -> tuple[Recipe, tuple[str, ...]]:
     """Write the network that came with the head as a backbone, and return its recipe."""
-    for option, value in (("--backbone", wish.backbone), ("--space", wish.space)):
+    given = (("--backbone", wish.backbone), ("--space", wish.space), ("--views", wish.views))
+    for option, value in given:
         if value:
             raise UsageError(
                 "own-network",
-                f"{file} holds its own network, so {option} has no meaning",
+                f"{file} holds its own network and is of whole pictures: {option} has no meaning",
                 hint=f"leave {option} out",
             )
     if importlib.util.find_spec("onnx") is None:
@@ -289,12 +295,17 @@ def _of_space(store: Store, published: Published, wish: Wish) -> tuple[Recipe, t
             f"the space {wish.space} is of {recipe.backbone}, not of {wish.backbone}",
             hint="leave --backbone out",
         )
-    if recipe.dim != published.dim or recipe.n_views != 1:
+    if recipe.dim != published.dim:
         raise UsageError(
             "wrong-width",
-            f"the head reads one vector of {published.dim} columns an image, the space "
-            f"{wish.space} has {recipe.n_views} of {recipe.dim}",
+            f"the head reads {published.dim} columns, the space {wish.space} has {recipe.dim}",
             hint=f"published for: {_listed(published.choices)}",
+        )
+    if wish.views not in (None, recipe.view):
+        raise UsageError(
+            "two-views",
+            f"the space {wish.space} holds {recipe.view} vectors, not {wish.views} ones",
+            hint="leave --views out",
         )
     return recipe, _remarks(published, recipe.backbone)
 
@@ -378,5 +389,11 @@ def describe(head: Head) -> list[str]:
         }[shape.mode]
         length = "scaled to unit length" if head.normalise else "as the backbone gives them"
         lines.append(f"reads {recipe.backbone}: {how}, {shape.interpolation}; vectors {length}")
+        if TILING in recipe.extra:
+            tile_px, limit_px = (recipe.extra[TILING][name] for name in ("tile_px", "limit_px"))
+            lines.append(
+                f"of pictures larger than {tile_px} px five tiles of {tile_px} px, after a shorter "
+                f"side beyond {limit_px} px was shrunk to that; of smaller ones the whole"
+            )
     lines.append(f"gives {head.promise.describe()}")
     return lines

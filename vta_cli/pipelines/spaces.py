@@ -6,6 +6,7 @@ from vta_cli.backbones.classic_recipe import DEDUPE_THRESHOLD
 from vta_cli.backbones.registry import resolve
 from vta_cli.errors import UsageError
 from vta_cli.pipelines.lanes import pinned
+from vta_cli.pipelines.views import choose_view
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
@@ -16,6 +17,9 @@ original Visual Taste Approximator)."""
 
 def spaces_for(store: Store, backbones: Sequence[str]) -> list[Space]:
     """Return the spaces of the named backbones, else of the store's pin, else all with vectors.
+
+    Of a backbone with several views the store's own view counts: to compare in both would look at
+    every image twice.
 
     Raises
     ------
@@ -29,6 +33,7 @@ def spaces_for(store: Store, backbones: Sequence[str]) -> list[Space]:
             f"the store {store.path} has no vectors yet",
             hint="run: vta embed SOURCE",
         )
+    filled = _of_own_view(store, filled)
     if backbones:
         return [_named(store, filled, resolve(name).name) for name in backbones]
     if store.preset is not None:
@@ -37,6 +42,13 @@ def spaces_for(store: Store, backbones: Sequence[str]) -> list[Space]:
         if found:
             return found
     return filled
+
+
+def _of_own_view(store: Store, spaces: Sequence[Space]) -> list[Space]:
+    """Leave out spaces of another view than the store's, where their backbone has that one too."""
+    view = choose_view("auto", store.preset)
+    own = {space.recipe.backbone for space in spaces if space.recipe.view == view}
+    return [s for s in spaces if s.recipe.view == view or s.recipe.backbone not in own]
 
 
 def _named(store: Store, filled: Sequence[Space], name: str) -> Space:
