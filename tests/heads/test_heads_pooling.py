@@ -170,6 +170,15 @@ def test_every_kind_learns_by_view(kind, more):
     assert score[truth == 1].mean() > score[truth == 0].mean() + 0.1
 
 
+def test_a_handful_of_labels_gives_no_figures_but_a_head():
+    """Two near-copies a side: nothing can be held back, with views as without."""
+    x, y = clues(4, 8, strength=2.0)
+    taste, report = train_binary([x], y, groups=np.array([0, 1, 0, 1]), normalise=False)
+    assert np.isnan(report.oof_scores).all()
+    score = Pooled(taste).score([x])
+    assert score[y == 1].min() > score[y == 0].max()
+
+
 def test_pairs_of_views_are_refused():
     """Nobody said which tile won."""
     wanted = Wanted("pairs", np.ones(8), np.ones(8), pairs=np.arange(16).reshape(8, 2))

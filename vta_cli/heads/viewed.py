@@ -44,5 +44,6 @@ def mean_of_views(values: Floats, n_views: int) -> Floats:
     """Return one value an image: the mean over the views along the last axis."""
     if n_views == 1:
         return values
-    found: Floats = values.reshape(*values.shape[:-1], -1, n_views).mean(axis=-1)
+    n_images = values.shape[-1] // n_views  # there may be no repeats, from which -1 cannot tell
+    found: Floats = values.reshape(*values.shape[:-1], n_images, n_views).mean(axis=-1)
     return found
