@@ -7,13 +7,14 @@ array([0.91, 0.08])
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.backbones.protocol import Backbone
+from vta_cli.backbones.protocol import Backbone, is_exact
 from vta_cli.backbones.registry import load, resolve
 from vta_cli.errors import UsageError
 from vta_cli.heads.pooling import Pooled, check_pool
@@ -53,7 +54,10 @@ class LoadedTaste:
         self._backbones: list[Backbone] = []
         for recipe in recipes:
             backbone = load(
-                resolve(recipe.backbone), weights=weights, device=device, precision=recipe.precision
+                replace(resolve(recipe.backbone), exact=is_exact(recipe)),
+                weights=weights,
+                device=device,
+                precision=recipe.precision,
             )
             if not stands_in(recipe, with_view(backbone.recipe, recipe.view)):
                 raise UsageError(
@@ -180,7 +184,8 @@ def load_taste(
 
 def _embed(backbone: Backbone, recipe: Recipe, pixels: Sequence[Pixels]) -> Vectors:
     """Return the vectors of pictures as a head reads them, see `as_read`; none of no pictures."""
-    shown = [readings(one, backbone.recipe.preprocess, recipe.view) for one in pixels]
+    looks = backbone.recipe.preprocess
+    shown = [readings(one, looks, recipe.view, backbone.resize) for one in pixels]
     flat = [picture for pictures in shown for picture in pictures]
     vectors = backbone.embed(flat) if flat else np.empty((0, recipe.dim), np.float32)
     return as_read(all_views(vectors, [len(pictures) for pictures in shown], recipe.n_views))

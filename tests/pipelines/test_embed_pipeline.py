@@ -21,6 +21,8 @@ SMALL = Preprocess("squash", 8, 8)
 class Fake:
     """A backbone whose vector is the mean colour; remembers the batches it was given."""
 
+    resize = None
+
     def __init__(self, name, preprocess, *, threads=False, batch_size=4):
         self.recipe = Recipe(backbone=name, weights="none", dim=3, preprocess=preprocess)
         self.threads, self.batch_size = threads, batch_size

@@ -31,6 +31,7 @@ class Classic:
     """
 
     threads = True
+    resize = None
 
     def __init__(self, batch_size: int = BATCH_SIZE) -> None:
         self.recipe: Recipe = classic_recipe.recipe()

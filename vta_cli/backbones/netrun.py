@@ -5,15 +5,17 @@ there; the network's memory layout, autocast and out-of-memory handling are sett
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from vta_cli.backbones.batches import checked, in_pieces, stack
+from vta_cli.backbones.batches import checked, in_pieces, is_out_of_memory, stack
 from vta_cli.backbones.device import DTYPES, free_cached_memory
+from vta_cli.backbones.protocol import is_exact
+from vta_cli.backbones.resize import resize
 from vta_cli.records import Pixels, Recipe, Vectors
 
 BATCH_CPU = 16
@@ -58,12 +60,36 @@ class TorchBackbone:
     ) -> None:
         self.recipe = recipe
         self.batch_size = batch_size or (BATCH_CPU if device.type == "cpu" else BATCH_GPU)
+        self.resize = None if is_exact(recipe) else resize
         self._device = device
         self._layout = _memory_layout(net)
         self._net: nn.Module = in_inference_mode(net).to(device).to(memory_format=self._layout)
+        self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
         shape = (1, 3, 1, 1)
         self._mean = torch.tensor(recipe.extra["mean"], device=device).reshape(shape)
         self._std = torch.tensor(recipe.extra["std"], device=device).reshape(shape)
+
+    def start(self, batch: Sequence[Pixels]) -> Callable[[], Vectors]:
+        """Begin to embed; the returned function waits for the vectors and checks them.
+
+        On a CUDA device the pictures travel and the network runs while the caller goes on: with
+        one batch begun before the last is fetched, the device does not wait for the host. Elsewhere
+        the work is done at once. Errors are those of `embed`, from either call.
+        """
+        if self._device.type != "cuda" or len(batch) > self.batch_size or len(batch) == 0:
+            vectors = self.embed(batch)
+            return lambda: vectors
+        pixels = stack(batch, self.recipe.preprocess.crop_px)
+        try:
+            fetch = self._begin(pixels)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            fetch = None
+        if fetch is None:  # in pieces, outside the `except` so that the failed tensors are gone
+            vectors = self.embed(batch)
+            return lambda: vectors
+        return lambda: checked(fetch(), self.recipe)
 
     def embed(self, batch: Sequence[Pixels]) -> Vectors:
         """Embed preprocessed pictures; see `Backbone.embed`.
@@ -93,16 +119,42 @@ class TorchBackbone:
         free_cached_memory(self._device)
 
     def _forward(self, piece: NDArray[np.uint8]) -> Vectors:
+        return self._begin(piece)()
+
+    def _begin(self, piece: NDArray[np.uint8]) -> Callable[[], Vectors]:
+        """Queue one forward pass; the returned function waits for its vectors, (n, dim)."""
         host = torch.from_numpy(piece)  # (n, px, px, 3) uint8
-        if self._device.type == "cuda":
-            host = host.pin_memory()
         with torch.inference_mode(), self._arithmetic():
-            x = host.to(self._device, non_blocking=True).permute(0, 3, 1, 2)  # (n, 3, px, px)
+            x = self._sent(host).permute(0, 3, 1, 2)  # (n, 3, px, px)
             x = x.to(torch.float32).div_(255).sub_(self._mean).div_(self._std)
             y = self._net(x.contiguous(memory_format=self._layout))
             y = y[0] if isinstance(y, tuple) else y
-            vectors: Vectors = y.to(torch.float32).cpu().numpy()  # (n, dim)
-        return vectors
+            y = y.to(torch.float32)
+            if self._device.type != "cuda":
+                vectors: Vectors = y.cpu().numpy()
+                return lambda: vectors
+            back = torch.empty(y.shape, dtype=y.dtype, pin_memory=True)
+            back.copy_(y, non_blocking=True)
+            arrived = torch.cuda.Event()
+            arrived.record(torch.cuda.current_stream(self._device))
+
+        def fetch() -> Vectors:
+            arrived.synchronize()
+            rows: Vectors = back.numpy().copy()  # pinned memory goes back to its cache
+            return rows
+
+        return fetch
+
+    def _sent(self, host: torch.Tensor) -> torch.Tensor:
+        """Return the bytes on the device; on CUDA they travel beside the pass that is running."""
+        if self._device.type != "cuda":
+            return host.to(self._device)
+        with torch.cuda.stream(self._copies):
+            sent = host.pin_memory().to(self._device, non_blocking=True)
+        current = torch.cuda.current_stream(self._device)
+        current.wait_stream(self._copies)
+        sent.record_stream(current)
+        return sent
 
     @contextlib.contextmanager
     def _arithmetic(self) -> Iterator[None]:

@@ -39,6 +39,7 @@ INPUT_TYPES = {
 class OnnxBackbone:
     """A `Backbone` around an onnxruntime session."""
 
+    resize = None
     threads = False  # the session itself spreads over the cores
 
     def __init__(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from vta_cli.backbones import onnx_config, open_clip_config
-from vta_cli.backbones.protocol import BackboneSpec, Weights, net_recipe
+from vta_cli.backbones.protocol import BackboneSpec, Weights, is_exact, net_recipe
 from vta_cli.records import Recipe
 
 CLASSIC_RECIPE = "vta_cli.backbones.classic_recipe:recipe"
@@ -47,6 +47,8 @@ def expected_recipe(
     """
     if spec.family == "classic":
         return classic_recipe()
+    if spec.family != "onnx":
+        known = [recipe for recipe in known if is_exact(recipe) == spec.exact]
     if weights is None:
         return _only_known(spec, precision, known, device)
     akin = [

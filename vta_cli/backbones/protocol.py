@@ -3,7 +3,7 @@
 Light on purpose: whoever plans, lists or compares backbones reads this file and loads no network.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -48,6 +48,9 @@ class BackboneSpec:
         Path of the file that describes an ONNX network, where the backbone ships with one.
     architecture : str
         Digest of the architecture, where it comes from a file and not with the name.
+    exact : bool
+        Whether pictures are resized as the network's own transform does it, bit for bit, or by the
+        faster `resize` of a torch network (`RESIZE`).
     """
 
     name: str
@@ -67,6 +70,7 @@ class BackboneSpec:
     path: str = ""
     config: str = ""
     architecture: str = ""
+    exact: bool = False
 
     @property
     def label(self) -> str:
@@ -93,6 +97,10 @@ class Weights:
     source: Literal["none", "file", "cache"]
 
 
+RESIZE = "torch-uint8"
+"""What the extra of a recipe says of its resize, where that is not Pillow's."""
+
+
 class Backbone(Protocol):
     """Frozen pixels → vector; loaded, ready, in inference mode.
 
@@ -104,11 +112,15 @@ class Backbone(Protocol):
         True: several threads may call `embed` at once, and gain by it. False: one caller.
     batch_size : int
         A sensible number of pictures per call.
+    resize : callable or None
+        From pixels, (width, height) and a filter's name to pixels of that size, where the recipe
+        wants another resize than Pillow's.
     """
 
     recipe: Recipe
     threads: bool
     batch_size: int
+    resize: Callable[[Pixels, tuple[int, int], str], Pixels] | None
 
     def embed(self, batch: Sequence[Pixels]) -> Vectors:
         """Embed pictures that already went through the recipe's preprocessing.
@@ -125,6 +137,11 @@ class Backbone(Protocol):
 
     def close(self) -> None:
         """Give memory back; the backbone is not used afterwards."""
+
+
+def is_exact(recipe: Recipe) -> bool:
+    """Tell whether a recipe's pictures are resized exactly as the network's own transform does."""
+    return recipe.extra.get("resize") != RESIZE
 
 
 def net_recipe(
@@ -146,6 +163,8 @@ def net_recipe(
     extra: dict[str, Any] = {"mean": list(spec.mean), "std": list(spec.std), "pool": spec.pool}
     if spec.architecture:
         extra["architecture"] = spec.architecture
+    if not spec.exact:
+        extra["resize"] = RESIZE
     return Recipe(
         backbone=spec.name,
         weights=digest,

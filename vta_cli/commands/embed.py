@@ -63,6 +63,13 @@ def embed(
         int | None,
         typer.Option(min=1, help="Images per forward pass; halved when memory runs out."),
     ] = None,
+    exact_decode: Annotated[
+        bool,
+        typer.Option(
+            "--exact-decode",
+            help="Resize as the network's own transform does, bit for bit: slower, other vectors.",
+        ),
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads that read and decode; default: all cores.")
     ] = None,
@@ -98,7 +105,7 @@ def embed(
     from vta_cli.pipelines.views import check_view
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
-    engine = Engine(device, precision, weights, batch_size, offline or None)
+    engine = Engine(device, precision, weights, batch_size, offline or None, exact_decode)
     found = Source(source, links, hidden, sys.stdin.buffer)
     check_view(views)
     found.check()

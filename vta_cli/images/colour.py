@@ -63,6 +63,27 @@ def to_srgb(image: Image.Image, orientation: int) -> Pixels:
     return out
 
 
+def is_plain(image: Image.Image) -> bool:
+    """Tell whether the picture is RGB without alpha and no embedded profile would change it."""
+    if image.mode != "RGB" or image.has_transparency_data:
+        return False
+    profile = image.info.get("icc_profile")
+    if not isinstance(profile, bytes) or not 0 < len(profile) <= MAX_PROFILE_BYTES:
+        return True
+    return _transform(profile, "RGB") is None
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn sRGB pixels as `to_srgb` does; `pixels` itself where there is nothing to turn."""
+    if orientation not in range(2, 9):
+        return pixels
+    height, width = pixels.shape[:2]
+    turned = orientation in (5, 6, 7, 8)
+    out = np.empty((width, height, 3) if turned else (height, width, 3), np.uint8)
+    _unturned(out, orientation)[:] = pixels
+    return out
+
+
 def _strips(width: int, height: int) -> Iterator[tuple[int, int]]:
     rows = height if width * height <= 4 * STRIP_PIXELS else max(1, STRIP_PIXELS // width)
     for top in range(0, height, rows):

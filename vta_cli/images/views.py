@@ -7,6 +7,7 @@ Pillow pictures, on which open_clip's and timm's evaluation pipelines are built,
 equal those of published networks bit for bit up to the normalisation.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,9 @@ View = Literal["whole", "five-crop"]
 VIEWS: tuple[View, ...] = ("whole", "five-crop")
 N_VIEWS: dict[View, int] = {"whole": 1, "five-crop": 5}
 """Vectors an image."""
+
+Resize = Callable[[Pixels, tuple[int, int], str], Pixels]
+"""From pixels, (width, height) and the name of a filter to pixels of that size."""
 
 _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
@@ -45,7 +49,9 @@ def tile_sizes(preprocess: Preprocess) -> tuple[int, int]:
     return 2 * px, 32 * px // 7
 
 
-def readings(pixels: Pixels, preprocess: Preprocess, view: View) -> list[Pixels]:
+def readings(
+    pixels: Pixels, preprocess: Preprocess, view: View, resize: Resize | None = None
+) -> list[Pixels]:
     """Make what a backbone is shown of a picture.
 
     Parameters
@@ -54,6 +60,8 @@ def readings(pixels: Pixels, preprocess: Preprocess, view: View) -> list[Pixels]
     preprocess : Preprocess
         Applied to the picture, or to each tile.
     view : {"whole", "five-crop"}
+    resize : callable, optional
+        As for `apply`.
 
     Returns
     -------
@@ -63,7 +71,7 @@ def readings(pixels: Pixels, preprocess: Preprocess, view: View) -> list[Pixels]
         no longer than a tile.
     """
     shown = [pixels] if view == "whole" else tiles(pixels, *tile_sizes(preprocess))
-    return [apply(part, preprocess) for part in shown]
+    return [apply(part, preprocess, resize) for part in shown]
 
 
 def tiles(pixels: Pixels, tile_px: int, limit_px: int) -> list[Pixels]:
@@ -95,7 +103,7 @@ def tiles(pixels: Pixels, tile_px: int, limit_px: int) -> list[Pixels]:
     return [pixels[y : y + tile_px, x : x + tile_px] for y, x in corners]
 
 
-def apply(pixels: Pixels, preprocess: Preprocess) -> Pixels:
+def apply(pixels: Pixels, preprocess: Preprocess, resize: Resize | None = None) -> Pixels:
     """Make one view.
 
     Parameters
@@ -106,6 +114,8 @@ def apply(pixels: Pixels, preprocess: Preprocess) -> Pixels:
         sides rounded to the nearest pixel and at least 1. ``shortest``: shortest side to
         `resize_px`, the other truncated to whole pixels, then the centre `crop_px` square, padded
         with black where the picture is smaller. ``squash``: to `crop_px` x `crop_px`.
+    resize : callable, optional
+        A backbone's own way to resize; without it Pillow's, which is exact.
 
     Returns
     -------
@@ -113,6 +123,8 @@ def apply(pixels: Pixels, preprocess: Preprocess) -> Pixels:
         May be `pixels` itself, or a part of it, where nothing changes.
     """
     resample = _FILTERS[preprocess.interpolation]
+    if resize is not None:
+        return _resized_by(resize, pixels, preprocess)
     match preprocess.mode:
         case "native":
             return _native(pixels, preprocess.resize_px, resample)
@@ -120,6 +132,18 @@ def apply(pixels: Pixels, preprocess: Preprocess) -> Pixels:
             return _resize(pixels, (preprocess.crop_px, preprocess.crop_px), resample)
         case "shortest":
             return _shortest(pixels, preprocess.resize_px, preprocess.crop_px, resample)
+
+
+def _resized_by(resize: Resize, pixels: Pixels, preprocess: Preprocess) -> Pixels:
+    """Make the view with another resize than Pillow's, where the picture is not extreme."""
+    height, width = pixels.shape[:2]
+    px = preprocess.crop_px
+    size = (px, px) if preprocess.mode == "squash" else _size(pixels, preprocess.resize_px)
+    if preprocess.mode == "native" or size[0] * size[1] > MAX_RESIZED_PIXELS:
+        return apply(pixels, preprocess)
+    if size != (width, height):
+        pixels = resize(pixels, size, preprocess.interpolation)
+    return _centre(pixels, px)
 
 
 def _native(pixels: Pixels, longest_px: int, resample: Image.Resampling) -> Pixels:
@@ -132,13 +156,20 @@ def _native(pixels: Pixels, longest_px: int, resample: Image.Resampling) -> Pixe
 
 
 def _shortest(pixels: Pixels, resize_px: int, crop_px: int, resample: Image.Resampling) -> Pixels:
-    height, width = pixels.shape[:2]
-    # torchvision.transforms.functional._compute_resized_output_size: int() truncates
-    longest = int(resize_px * max(height, width) / min(height, width))
-    size = (resize_px, longest) if width <= height else (longest, resize_px)
+    size = _size(pixels, resize_px)
     if size[0] * size[1] > MAX_RESIZED_PIXELS:
         return _resize_under_crop(pixels, size, crop_px, resample)
     return _centre(_resize(pixels, size, resample), crop_px)
+
+
+def _size(pixels: Pixels, resize_px: int) -> tuple[int, int]:
+    """Return (width, height) with the shortest side at `resize_px`.
+
+    torchvision.transforms.functional._compute_resized_output_size: int() truncates.
+    """
+    height, width = pixels.shape[:2]
+    longest = int(resize_px * max(height, width) / min(height, width))
+    return (resize_px, longest) if width <= height else (longest, resize_px)
 
 
 def _resize(pixels: Pixels, size: tuple[int, int], resample: Image.Resampling) -> Pixels:

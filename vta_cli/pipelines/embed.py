@@ -21,7 +21,7 @@ from vta_cli.images.decode import decode, probe
 from vta_cli.images.keys import key_of, read_bytes
 from vta_cli.images.reasons import is_outdated
 from vta_cli.images.sources import is_side_file, sniff
-from vta_cli.images.views import View, readings
+from vta_cli.images.views import Resize, View, readings
 from vta_cli.pipelines.interrupt import StopRequest
 from vta_cli.pipelines.lanes import Lane, key_rows
 from vta_cli.pipelines.progress import Progress
@@ -364,12 +364,12 @@ def _look(data: bytes, entry: Entry, claimed: list[Lane], times: list[float]) ->
     decoded = decode(data)
     entry = replace(entry, width=decoded.width, height=decoded.height, format=decoded.format)
     times[1] = time.perf_counter() - clock
-    shown: dict[tuple[Preprocess, View], list[Pixels]] = {}
+    shown: dict[tuple[Preprocess, View, Resize | None], list[Pixels]] = {}
     outcome = _Outcome(entry, claimed=claimed)
     for lane in claimed:
         clock = time.perf_counter()
         backbone = lane.backbone
-        wanted = backbone.recipe.preprocess, lane.view
+        wanted = backbone.recipe.preprocess, lane.view, backbone.resize
         clock = time.perf_counter()
         if wanted not in shown:
             shown[wanted] = readings(decoded.pixels, *wanted)

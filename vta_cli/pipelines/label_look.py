@@ -111,7 +111,8 @@ class Looker:
             blocks = []
             for lane in self._lanes:
                 backbone = lane.backbone
-                shown = readings(decoded.pixels, backbone.recipe.preprocess, lane.view)
+                looks = backbone.recipe.preprocess
+                shown = readings(decoded.pixels, looks, lane.view, backbone.resize)
                 blocks.append(one_vector(backbone.embed(shown)[None]))
             return blocks
 

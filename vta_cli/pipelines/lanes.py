@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.backbones.protocol import Backbone, BackboneSpec
+from vta_cli.backbones.protocol import Backbone, BackboneSpec, is_exact
 from vta_cli.backbones.registry import (
     at_hand,
     expand,
@@ -56,6 +56,7 @@ class Engine:
     weights: str | None = None
     batch_size: int | None = None
     offline: bool | None = None
+    exact: bool = False
 
     def __post_init__(self) -> None:
         """Refuse names that no backbone knows, whether or not this run's backbones look at them.
@@ -164,7 +165,11 @@ class Lane:
 
     def __post_init__(self) -> None:
         weights = locate_weights(self.spec, self.engine.weights)
-        known = whole_recipes([space.recipe for space in self.store.spaces()])
+        recipes = [space.recipe for space in self.store.spaces()]
+        named = {is_exact(recipe) for recipe in recipes if recipe.backbone == self.spec.name}
+        if self.engine.exact or named == {True}:  # a store of exact vectors goes on with them
+            self.spec = replace(self.spec, exact=True)
+        known = whole_recipes(recipes)
         found = expected_recipe(
             self.spec, weights, self.engine.precision, known, device=self.engine.device
         )
