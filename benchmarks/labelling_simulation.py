@@ -147,6 +147,7 @@ def _axes(title, found):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--budget", type=int, default=160)
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS[:3]))
     parser.add_argument("--backbones", nargs="*", choices=BACKBONES, default=list(BACKBONES))
@@ -169,7 +170,7 @@ def main() -> None:
                 with threadpool_limits(1):
                     runs = [
                         curve(unit.astype(np.float32), data.y, strategy, seed, args.budget)
-                        for seed in range(args.seeds)
+                        for seed in range(args.first_seed, args.first_seed + args.seeds)
                     ]
                 counts = np.array([needed(*run) for run in runs])
                 reference = counts if reference is None else reference
