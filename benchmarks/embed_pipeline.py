@@ -115,7 +115,8 @@ def one_turn(place, pictures, spec, weights, peer):
         lane = Lane(store, spec, engine, Silent())
         backbone = lane.backbone
         recipe = backbone.recipe.preprocess
-        views = [apply(decode(p.read_bytes()).pixels, recipe) for p in sorted(pictures.iterdir())]
+        pixels = [decode(p.read_bytes()).pixels for p in sorted(pictures.iterdir())]
+        views = [apply(one, recipe, backbone.resize) for one in pixels]
         backbone.embed(views[:16])  # warm
         size = backbone.batch_size
         times["forward alone"] = timed(

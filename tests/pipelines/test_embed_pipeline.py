@@ -138,6 +138,37 @@ def test_a_disguised_image_is_taken(drawn, tmp_path, lane_of):
         assert (report.n_images, report.skips.total()) == (1, 0)
 
 
+def test_a_device_works_ahead_and_rows_stay_with_their_images(drawn, tmp_path, lane_of):
+    """Batches begun before the last are fetched change nothing but the order of work."""
+
+    class Device(Fake):
+        n_ahead = 1
+
+        def __init__(self, *args, **choices):
+            super().__init__(*args, **choices)
+            self.under_way, self.most = 0, 0
+
+        def start(self, batch):
+            rows = self.embed(batch)
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+
+            def fetch():
+                self.under_way -= 1
+                return rows
+
+            return fetch
+
+    with Store.open(tmp_path / "s", create=True) as store:
+        fakes = [Fake("fake:plain", SMALL), Device("fake:device", SMALL, batch_size=5)]
+        lanes = [lane_of(store, fake) for fake in fakes]
+        embed(store, Source([str(drawn / "pics")]), lanes, Silent())
+        assert (fakes[1].most, fakes[1].under_way) == (2, 0)
+        keys = np.stack([np.frombuffer(e.key, np.uint8) for e in store.catalogue.entries()])
+        assert len(keys) == 24
+        np.testing.assert_array_equal(*(lane.space.read(keys) for lane in lanes))
+
+
 def test_failing_backbone_keeps_what_was_sealed(drawn, tmp_path, lane_of):
     """A backbone that fails half-way ends the run; rows before it are committed."""
 

@@ -61,6 +61,7 @@ class TorchBackbone:
         self.recipe = recipe
         self.batch_size = batch_size or (BATCH_CPU if device.type == "cpu" else BATCH_GPU)
         self.resize = None if is_exact(recipe) else resize
+        self.n_ahead = 1 if device.type == "cuda" else 0
         self._device = device
         self._layout = _memory_layout(net)
         self._net: nn.Module = in_inference_mode(net).to(device).to(memory_format=self._layout)

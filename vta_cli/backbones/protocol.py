@@ -5,7 +5,7 @@ Light on purpose: whoever plans, lists or compares backbones reads this file and
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from vta_cli.records import Pixels, Preprocess, Recipe, Vectors
 
@@ -137,6 +137,22 @@ class Backbone(Protocol):
 
     def close(self) -> None:
         """Give memory back; the backbone is not used afterwards."""
+
+
+@runtime_checkable
+class Ahead(Protocol):
+    """A backbone on a device of its own, which works while the host prepares the next batch.
+
+    Attributes
+    ----------
+    n_ahead : int
+        Batches that may be begun before the oldest is fetched; 0 where nothing is gained.
+    """
+
+    n_ahead: int
+
+    def start(self, batch: Sequence[Pixels]) -> Callable[[], Vectors]:
+        """Begin `Backbone.embed`; the returned function waits for its vectors."""
 
 
 def is_exact(recipe: Recipe) -> bool:

@@ -264,9 +264,9 @@ class _Run:
                         self._take(future.result())
 
     def _window(self) -> int:
-        """Images in flight: while the network runs one batch, the workers prepare the next."""
+        """Images in flight: while the network runs one batch, the workers prepare two more."""
         wanted = max((lane.n_wanted for lane in self._lanes), default=0)
-        return max(self._workers * WINDOW_PER_WORKER, wanted)
+        return max(self._workers * WINDOW_PER_WORKER, 2 * wanted)
 
     def _take(self, outcome: _Outcome) -> None:
         """Hand one outcome to the lanes and the catalogue."""

@@ -6,13 +6,14 @@ vectors in the store imports no torch.
 
 import re
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.backbones.protocol import Backbone, BackboneSpec, is_exact
+from vta_cli.backbones.protocol import Ahead, Backbone, BackboneSpec, is_exact
 from vta_cli.backbones.registry import (
     at_hand,
     expand,
@@ -161,6 +162,7 @@ class Lane:
     _counts: list[int] = field(default_factory=list)
     _pixels: list[Pixels] = field(default_factory=list)
     _vectors: list[Vectors] = field(default_factory=list)
+    _begun: deque[Callable[[], Vectors]] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -263,16 +265,28 @@ class Lane:
         """Run the open batch and hand its rows to the writer."""
         if self._pixels:
             self._run(len(self._pixels))
+        self._fetch(0)
         self._write()
 
     def _run(self, n_pictures: int) -> None:
         """Run the first pictures of the open batch."""
         try:
-            self._vectors.append(self.backbone.embed(self._pixels[:n_pictures]))
+            backbone, pictures = self.backbone, self._pixels[:n_pictures]
+            if isinstance(backbone, Ahead) and backbone.n_ahead:
+                self._begun.append(backbone.start(pictures))
+                self._fetch(backbone.n_ahead)
+            else:
+                self._vectors.append(backbone.embed(pictures))
+            del self._pixels[:n_pictures]
         except BaseException:  # vectors must not come to stand under other keys
             self._keys, self._counts, self._pixels, self._vectors = [], [], [], []
+            self._begun.clear()
             raise
-        del self._pixels[:n_pictures]
+
+    def _fetch(self, n_left: int) -> None:
+        """Wait for the batches begun first, until only `n_left` are under way."""
+        while len(self._begun) > n_left:
+            self._vectors.append(self._begun.popleft()())
 
     def _write(self) -> None:
         """Hand the images to the writer of which all readings have vectors."""
