@@ -390,6 +390,29 @@ class Suspect:
     value: float = math.nan
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Losses of a head that learns by gradients, a point an epoch.
+
+    Attributes
+    ----------
+    samples : tuple of int
+        Rows seen until then.
+    train, held : tuple of float
+        Mean loss over the epoch while it learnt, and of the held-out rows after it (NaN without).
+    rate : tuple of float
+        Learning rate.
+    best : int
+        Place of the epoch that was kept.
+    """
+
+    samples: tuple[int, ...]
+    train: tuple[float, ...]
+    held: tuple[float, ...]
+    rate: tuple[float, ...]
+    best: int
+
+
 @dataclass(frozen=True)
 class KindReport:
     """What is known of a head for judgements that are not yes or no, all of it out of fold.
@@ -413,6 +436,8 @@ class KindReport:
         Sentences for the user.
     seconds : float
         Wall time of the fit, cross-validation included [s].
+    curve : Curve or None
+        Of the saved head, if it learns by gradients.
     """
 
     head: str
@@ -427,3 +452,4 @@ class KindReport:
     detail: str
     notes: tuple[str, ...]
     seconds: float
+    curve: Curve | None = None

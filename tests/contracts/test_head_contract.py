@@ -7,9 +7,29 @@ from vta_cli.heads.blocks import Rows, join
 from vta_cli.heads.design import make_design
 from vta_cli.heads.folds import make_folds
 from vta_cli.heads.metrics import auc
-from vta_cli.heads.registry import FEWEST_LABELS, HEADS, MEMBERS, PARTS, resolve
+from vta_cli.heads.mlp import Mlp
+from vta_cli.heads.registry import FEWEST_LABELS, HEADS, MEMBERS, NETWORKS, PARTS, resolve
 from vta_cli.heads.taste import Taste
 from vta_cli.heads.train import train_binary
+
+SMALL = {"hidden": 16, "down": [8, 8, 8], "lr": 0.01, "epochs": 15, "batch": 16}
+
+
+def made(member):
+    """Return a fitter; those that learn by gradients in a size that takes a second."""
+    return Mlp(SMALL) if member in NETWORKS else resolve(MEMBERS[member])()
+
+
+def train(blocks, targets, head, **more):
+    network = made(head) if head in NETWORKS else None
+    return train_binary(blocks, targets, head=head, network=network, **more)
+
+
+@pytest.fixture(autouse=True)
+def _torch(request):
+    params = getattr(request.node, "callspec", None)
+    if params is not None and set(params.params.values()) & set(NETWORKS):
+        pytest.importorskip("torch", reason="needs the extra nets")
 
 
 def draw(n, seed, dim=30):
@@ -32,7 +52,7 @@ def test_a_head_learns_and_survives_saving(head, tmp_path):
     blocks, targets = draw(80, 0)
     new, new_targets = draw(600, 1)
 
-    taste, report = train_binary(blocks, targets, head=head)
+    taste, report = train(blocks, targets, head)
     taste.save(tmp_path / "head.safetensors")
     scores = taste.score(new)
 
@@ -47,7 +67,7 @@ def test_a_head_learns_and_survives_saving(head, tmp_path):
 @pytest.mark.parametrize("head", list(HEADS))
 def test_a_head_scores_each_row_alone(head):
     blocks, targets = draw(60, 2)
-    taste, _ = train_binary(blocks, targets, head=head)
+    taste, _ = train(blocks, targets, head)
     new, _ = draw(300, 3)
 
     whole = taste.score(new)
@@ -61,7 +81,7 @@ def test_a_head_scores_each_row_alone(head):
 def test_a_head_manages_with_few_labels(head, n):
     blocks, targets = draw(n, n)
 
-    taste, report = train_binary(blocks, targets, head=head)
+    taste, report = train(blocks, targets, head)
 
     assert np.isfinite(taste.score(blocks)).all()
     assert report.oof_scores.shape == (n,)
@@ -73,7 +93,7 @@ def test_a_head_is_deterministic(head, tmp_path):
     blocks, targets = draw(50, 4)
 
     for name in ("a", "b"):
-        train_binary(blocks, targets, head=head, seed=7)[0].save(tmp_path / name)
+        train(blocks, targets, head, seed=7)[0].save(tmp_path / name)
 
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
@@ -84,13 +104,12 @@ def test_out_of_fold_scores_never_saw_their_fold(member):
     blocks, targets = draw(60, 5)
     design = make_design(blocks)
     folds = make_folds(targets, np.arange(60), 5, 1, 0)
-    fitter = resolve(MEMBERS[member])
     turned = targets.copy()
     held = folds[0] == 2
     turned[held] = 1 - turned[held]
 
-    plain = fitter().fit(design, targets, np.ones(60), folds, 0).raw_oof[0, held]
-    other = fitter().fit(design, turned, np.ones(60), folds, 0).raw_oof[0, held]
+    plain = made(member).fit(design, targets, np.ones(60), folds, 0).raw_oof[0, held]
+    other = made(member).fit(design, turned, np.ones(60), folds, 0).raw_oof[0, held]
 
     # the choice of a penalty or width may differ (see `choice`), the fits behind it may not
     assert np.corrcoef(plain, other)[0, 1] > 0.95
@@ -104,7 +123,7 @@ def test_many_rows_take_the_same_way(member):
     folds = make_folds(targets, np.arange(1_400), 3, 1, 0)
     new, new_targets = draw(500, 7, dim=40)
 
-    fitted = resolve(MEMBERS[member])().fit(design, targets, np.ones(1_400), folds, 0)
+    fitted = made(member).fit(design, targets, np.ones(1_400), folds, 0)
     rows = Rows(join(new, 0, 500), design.columns)
 
     assert not design.small

@@ -7,13 +7,21 @@ import pytest
 
 from vta_cli.errors import UsageError
 from vta_cli.heads.layered import OUTPUTS, LayeredHead
-from vta_cli.heads.registry import KIND_HEADS, LEARNERS, resolve
+from vta_cli.heads.network import Settings
+from vta_cli.heads.registry import KIND_HEADS, LEARNERS, NETWORKS, resolve
 from vta_cli.heads.saved import load_head
-from vta_cli.heads.train_kinds import train_kind
+from vta_cli.heads.train_kinds import Gradients, train_kind
 from vta_cli.heads.wanted import Wanted
 
 N = 60
 CASES = [(kind, head) for kind, heads in KIND_HEADS.items() for head in heads]
+LINEAR = [(kind, head) for kind, head in CASES if head in LEARNERS]
+SMALL = Gradients(Settings(hidden=16, down=(8, 8, 8), lr=0.01, epochs=20))
+"""So that the heads that learn by gradients take a second; they need more rows than others."""
+
+
+def rows_for(head):
+    return 5 * N if head in NETWORKS else N
 
 
 def draw(kind, *, n=N, seed=0, dim=24):
@@ -48,13 +56,20 @@ def draw(kind, *, n=N, seed=0, dim=24):
 @functools.cache
 def fit(kind, head):
     """Fit a head to what `draw` gives, once."""
-    blocks, wanted, _ = draw(kind)
-    return train_kind(blocks, wanted, head=head, normalise=False)
+    blocks, wanted, _ = draw(kind, n=rows_for(head))
+    return train_kind(blocks, wanted, head=head, normalise=False, gradients=SMALL)
+
+
+@pytest.fixture(autouse=True)
+def _torch(request):
+    params = getattr(request.node, "callspec", None)
+    if params is not None and params.params.get("head") in NETWORKS:
+        pytest.importorskip("torch", reason="needs the extra nets")
 
 
 def test_the_tables_agree():
-    assert {head for _, head in CASES} == set(LEARNERS)
-    for kind, head in CASES:
+    assert {head for _, head in CASES} == set(LEARNERS) | set(NETWORKS)
+    for kind, head in LINEAR:
         learner = resolve(LEARNERS[head])()
         assert learner.name == head
         promise = learner.promise(draw(kind)[1])
@@ -63,7 +78,7 @@ def test_the_tables_agree():
 
 @pytest.mark.parametrize(("kind", "head"), CASES)
 def test_a_head_learns_and_survives_saving(kind, head, tmp_path):
-    wanted = draw(kind)[1]
+    wanted = draw(kind, n=rows_for(head))[1]
     new, _, truth = draw(kind, n=400, seed=1)
 
     fitted, report = fit(kind, head)
@@ -99,10 +114,10 @@ def test_a_head_beats_the_base_rate(kind, head):
 @pytest.mark.parametrize(("kind", "head"), CASES)
 def test_a_head_finds_nothing_in_noise(kind, head):
     """Judgements that have nothing to do with the rows: no figure is clearly above the base."""
-    _, wanted, _ = draw(kind)
-    blocks = draw(kind, seed=5)[0]
+    _, wanted, _ = draw(kind, n=rows_for(head))
+    blocks = draw(kind, n=rows_for(head), seed=5)[0]
 
-    report = train_kind(blocks, wanted, head=head, normalise=False)[1]
+    report = train_kind(blocks, wanted, head=head, normalise=False, gradients=SMALL)[1]
 
     for figure in report.figures:
         if figure.name in ("SRCC", "accuracy", "AUC"):
@@ -111,9 +126,9 @@ def test_a_head_finds_nothing_in_noise(kind, head):
 
 @pytest.mark.parametrize(("kind", "head"), CASES)
 def test_a_head_is_deterministic_and_scores_each_row_alone(kind, head, tmp_path):
-    blocks, wanted, _ = draw(kind)
+    blocks, wanted, _ = draw(kind, n=rows_for(head))
 
-    again = train_kind(blocks, wanted, head=head, normalise=False)[0]
+    again = train_kind(blocks, wanted, head=head, normalise=False, gradients=SMALL)[0]
     fitted = fit(kind, head)[0]
     fitted.save(tmp_path / "a")
     again.save(tmp_path / "b")
@@ -128,20 +143,20 @@ def test_a_head_is_deterministic_and_scores_each_row_alone(kind, head, tmp_path)
 def test_a_head_manages_with_few_labels(kind, head):
     blocks, wanted, _ = draw(kind, n=6, seed=2)
 
-    fitted, report = train_kind(blocks, wanted, head=head)
+    fitted, report = train_kind(blocks, wanted, head=head, gradients=SMALL)
 
     assert np.isfinite(fitted.score(blocks)).all()
     assert report.notes
 
 
-@pytest.mark.parametrize(("kind", "head"), CASES)
+@pytest.mark.parametrize(("kind", "head"), LINEAR)
 def test_more_columns_than_rows_take_the_same_way(kind, head):
     """With fewer rows than columns the fit happens in the space of the rows."""
     blocks, wanted, _ = draw(kind)
     extra = np.zeros((N, 60), np.float32)
 
     narrow = fit(kind, head)[0].score(blocks)
-    wide = train_kind([*blocks, extra], wanted, head=head, normalise=False)[0]
+    wide = train_kind([*blocks, extra], wanted, head=head, normalise=False, gradients=SMALL)[0]
 
     assert np.allclose(wide.score([*blocks, extra]), narrow, rtol=0.02, atol=0.02)
 

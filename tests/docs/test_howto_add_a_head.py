@@ -22,7 +22,7 @@ def test_the_page_adds_a_head_that_keeps_the_contract(tmp_path):
     registry = tmp_path / "vta_cli/heads/registry.py"
     text = registry.read_text()
     text = text.replace("LEARNERS = {\n", "LEARNERS = {\n" + learner)
-    text = text.replace('    "scores": ("ridge",),\n', kind)
+    text = text.replace('    "scores": ("ridge", "mlp"),\n', kind)
     registry.write_text(text)
 
     done = subprocess.run(

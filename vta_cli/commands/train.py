@@ -1,8 +1,9 @@
 """`vta train`: learn a taste from labels."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -19,6 +20,7 @@ from vta_cli.commands.common import (
 
 if TYPE_CHECKING:
     from vta_cli.labels.records import Kind, LabelSet
+    from vta_cli.pipelines.head_config import HeadConfig
     from vta_cli.pipelines.labelled import Plan
     from vta_cli.pipelines.lanes import Lane
     from vta_cli.pipelines.progress import Progress
@@ -86,12 +88,39 @@ def train(
         bool,
         typer.Option("--by-rater", help="With --histograms of SAC: single ratings, with raters."),
     ] = False,
-    name: Annotated[str, typer.Option("--name", "-n", help="Name of the head.")] = "taste",
+    name: Annotated[
+        str | None, typer.Option("--name", "-n", help="Name of the head. Default: taste.")
+    ] = None,
     head: Annotated[
         str | None,
         typer.Option(
-            help="For yes and no: ensemble (default), logistic, knn, boosting; for tiers: ordinal "
-            "(default), ridge; for votes: distribution (default), ridge. Others have one."
+            help="For yes and no: ensemble (default), logistic, kernel, knn, boosting, mlp; "
+            "scores: ridge (default), mlp; tiers: ordinal (default), ridge, mlp; classes: softmax "
+            "(default), mlp; votes: distribution (default), ridge, mlp. mlp is a residual network "
+            "and needs the extra nets."
+        ),
+    ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help="Settings of a head: a file, or the name of a shipped one, e.g. "
+            "cc-compression or nima-aesthetic. Other options win over it."
+        ),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Setting of the head mlp, e.g. lr=3e-4, hidden=1024, epochs=50; may be repeated.",
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HEAD",
+            help="Go on from a saved mlp head (name or file), or from an imported one of the same "
+            "layers.",
         ),
     ] = None,
     class_weight: Annotated[
@@ -151,9 +180,10 @@ def train(
       vta train --labels pets.csv --positive cat --head logistic
       vta train --tiers rated/ --name stars --audit 20
       vta train --histograms AVA.txt --images ava/ --name ava
+      vta train --classes data/ --config cc-compression --set steps=4000
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.console.errors import printable
-    from vta_cli.pipelines.labelled import Plan
+    from vta_cli.pipelines.labelled import ByGradients, Plan
     from vta_cli.pipelines.lanes import Engine, Lane, choose
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
     from vta_cli.pipelines.train_labels import KINDS, Given, read_given
@@ -167,6 +197,10 @@ def train(
     def source(given: Sequence[str | Path] | None) -> Source | None:
         return Source([str(one) for one in given], links, hidden) if given else None
 
+    from vta_cli.pipelines.head_config import HeadConfig, read_head_config
+
+    file = read_head_config(config) if config else HeadConfig()
+    settings, unused = _settings(file, head, setting or ())
     given = Given(
         pos=source(pos),
         neg=source(neg),
@@ -182,15 +216,19 @@ def train(
         pairs=pairs,
         rater=rater,
         by_rater=by_rater,
+        class_names=file.class_names,
     )
     check_view(views)
     given.check()
     plan = Plan(
-        name, head, folds, seed, not no_embed,
+        name or file.name or "taste", head or file.head, folds, seed, not no_embed,
         cast("Literal['error', 'drop', 'majority']", on_conflict), out,
-        dict(_weight(text) for text in class_weight or ()), score_class or (),
+        dict(file.class_weights) | dict(_weight(text) for text in class_weight or ()),
+        score_class or file.score_class, ByGradients(settings, resume, device),
     )  # fmt: skip
     watch = progress(quiet)
+    if unused:
+        watch.note(unused)
     engine = Engine(device, precision, weights)
     with open_store(store, create=not no_embed) as opened:
         found = read_given(opened, given)
@@ -212,6 +250,10 @@ def train(
         from vta_cli.console.kind_report import render_raters
 
         typer.echo("\n" + render_raters(trained.raters))
+    if trained.curve is not None:
+        from vta_cli.console.curve import render_curve
+
+        typer.echo("\n" + render_curve(trained.curve, stream=sys.stdout))
     if audit:
         from vta_cli.console.kind_report import render_suspects
 
@@ -242,6 +284,32 @@ def _other(
 
     trained = train_labels(store, labels, lanes, plan, watch)
     return trained, render_kind(trained.report, trained.spread, trained.spread_width)
+
+
+def _settings(
+    file: "HeadConfig", head: str | None, given: Sequence[str]
+) -> tuple[dict[str, Any], str]:
+    """Put --set on top of the file's settings; those of another head are left out, and said."""
+    unused = bool(file.settings) and head is not None and head != file.head
+    settings = {} if unused else dict(file.settings)
+    settings |= dict(_setting(text) for text in given)
+    note = f"the settings of {file.head} in --config are not for {head}: left out"
+    return settings, note if unused else ""
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Read KEY=VALUE; the value is TOML, or a plain word."""
+    import tomllib
+
+    from vta_cli.errors import UsageError
+
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        raise UsageError("bad-option", f"--set cannot be {text!r}", hint="say KEY=VALUE: lr=3e-4")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
 
 
 def _weight(text: str) -> tuple[str, float]:

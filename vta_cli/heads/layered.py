@@ -23,8 +23,9 @@ TYPE = "layers"
 """What the ``type`` of such a head's document says."""
 
 Output = Literal["plain", "tanh", "softmax", "cumulative", "sigmoid"]
-"""What is made of the last layer: nothing; ``(tanh(z) + 1) / 2``; shares that sum to 1; the same
-from the log-odds of lying at or below each step but the last; probabilities of their own."""
+"""What is made of the last layer: nothing; ``(tanh(z) + 1) / 2`` of the way from one end of the
+scale to the other; shares that sum to 1; the same from the log-odds of lying at or below each step
+but the last; probabilities of their own."""
 OUTPUTS: dict[str, tuple[str, ...]] = {
     "classes": ("softmax",),
     "tags": ("sigmoid",),
@@ -121,6 +122,11 @@ class LayeredHead:
         )
 
     @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers."""
+        return self._layers
+
+    @property
     def n_parameters(self) -> int:
         """Numbers that the layers hold."""
         return sum(
@@ -180,7 +186,7 @@ class LayeredHead:
         with np.errstate(invalid="ignore", over="ignore"):
             for rows, n_real in self._pieces(blocks, n):
                 unknown = ~np.isfinite(rows).all(axis=1)
-                out = _finish(forward(self._layers, rows), self._output)
+                out = finish(forward(self._layers, rows), self._output, self.promise)
                 out[unknown] = np.nan
                 found.append(out[:n_real])
         return np.concatenate(found)
@@ -256,10 +262,11 @@ class LayeredHead:
         )
 
 
-def _finish(z: Floats, output: Output) -> Floats:
+def finish(z: Floats, output: Output, promise: Promise) -> Floats:
     """Make of the last layer what the head promises, shape (n, n_out)."""
     if output == "tanh":
-        return sigmoid(2.0 * z)  # (tanh(z) + 1) / 2, without its cancellation near 0
+        share = sigmoid(2.0 * z)  # (tanh(z) + 1) / 2, without its cancellation near 0
+        return np.asarray(promise.low + (promise.high - promise.low) * share)
     if output == "sigmoid":
         return sigmoid(z)
     if output == "cumulative":

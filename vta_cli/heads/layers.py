@@ -31,13 +31,14 @@ def forward(layers: Sequence[Layer], rows: Floats) -> Floats:
     Returns
     -------
     ndarray of shape (n, n_out), float64
-        Computed in the type of the weights, which is that of the published network.
+        Computed in float64 whatever the type of the weights: in float32 the library's products
+        gave half of the rows other last bits at another place of the piece.
     """
     x: NDArray[Any] = rows
     marked: NDArray[Any] = rows
     for layer in layers:
         if layer.weight is not None and layer.bias is not None:
-            x = x.astype(layer.weight.dtype, copy=False) @ layer.weight.T  # (n, n_out)
+            x = x @ layer.weight.T.astype(np.float64, copy=False)  # (n, n_out)
             x += layer.bias
         elif layer.op == "relu":
             x = np.maximum(x, 0)
@@ -47,7 +48,7 @@ def forward(layers: Sequence[Layer], rows: Floats) -> Floats:
             marked = x
         else:
             x = x + marked
-    return x.astype(np.float64)
+    return np.asarray(x, dtype=np.float64)
 
 
 def check_layers(layers: Sequence[Layer], width: int) -> int:

@@ -12,6 +12,7 @@ MEMBERS = {
     "kernel": "vta_cli.heads.kernel:Kernel",
     "knn": "vta_cli.heads.knn:Nearest",
     "boosting": "vta_cli.heads.boosting:Boosting",
+    "mlp": "vta_cli.heads.mlp:Mlp",
 }
 """Ways to learn; each loads its heavy packages when it is resolved, never before."""
 
@@ -21,6 +22,7 @@ HEADS = {
     "kernel": ("kernel",),
     "knn": ("knn",),
     "boosting": ("boosting",),
+    "mlp": ("mlp",),
     "ensemble": ("logistic", "kernel", "knn", "boosting"),
 }
 """Heads by name, with the members that may take part. None is forced in."""
@@ -28,10 +30,17 @@ HEADS = {
 STAND_IN = "centroid"
 """The head that takes over where the wanted one has too few labels."""
 
-FEWEST_LABELS = {"centroid": 1, "logistic": 4, "kernel": 4, "knn": 4, "boosting": 20}
+FEWEST_LABELS = {"centroid": 1, "logistic": 4, "kernel": 4, "knn": 4, "boosting": 20, "mlp": 4}
 """Independent labels a side from which a member makes sense."""
 
-PRIOR_WEIGHTS = {"centroid": 1.0, "logistic": 2.0, "kernel": 3.0, "knn": 0.5, "boosting": 1.0}
+PRIOR_WEIGHTS = {
+    "centroid": 1.0,
+    "logistic": 2.0,
+    "kernel": 3.0,
+    "knn": 0.5,
+    "boosting": 1.0,
+    "mlp": 1.0,
+}
 """What members weigh in an ensemble before their out-of-fold scores speak: their worth on the sets
 of `benchmarks/heads_vs_original`, rounded (1 or 3 for logistic: within .0002)."""
 
@@ -40,6 +49,7 @@ PARTS = {
     "radial": "vta_cli.heads.parts:RadialPart",
     "nearest": "vta_cli.heads.parts:NearestPart",
     "trees": "vta_cli.heads.trees:TreesPart",
+    "network": "vta_cli.heads.network_part:NetworkPart",
 }
 """Applied parts by kind; numpy alone."""
 
@@ -54,18 +64,25 @@ LEARNERS = {
 }
 """Heads for judgements that are not yes or no; see `learner.Learner`."""
 
+NETWORKS = ("mlp",)
+"""Heads that learn by gradients, and take settings."""
+
+NETWORK_FIT = "vta_cli.heads.network_fit"
+"""The one module of the room that imports torch."""
+
 KIND_HEADS = {
-    "scores": ("ridge",),
-    "ordinal": ("ordinal", "ridge"),
-    "classes": ("softmax",),
+    "scores": ("ridge", "mlp"),
+    "ordinal": ("ordinal", "ridge", "mlp"),
+    "classes": ("softmax", "mlp"),
     "tags": ("tags",),
-    "histograms": ("distribution", "ridge"),
+    "histograms": ("distribution", "ridge", "mlp"),
     "pairs": ("pairs",),
 }
 """Kind of judgement to the heads that learn it, the default first."""
 
 
 def resolve(target: str) -> Any:
-    """Return the object that ``module:attribute`` names."""
+    """Return the object that ``module:attribute`` names, or the module if there is no attribute."""
     module, _, attribute = target.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found

@@ -15,8 +15,9 @@ from vta_cli.heads.design import Design, make_design
 from vta_cli.heads.folds import make_folds
 from vta_cli.heads.judge import Targets, Task, blend_members, judge
 from vta_cli.heads.metrics import auc
+from vta_cli.heads.mlp import Mlp
 from vta_cli.heads.protocol import Fitted, Fitter
-from vta_cli.heads.registry import FEWEST_LABELS, HEADS, MEMBERS, STAND_IN, resolve
+from vta_cli.heads.registry import FEWEST_LABELS, HEADS, MEMBERS, NETWORKS, STAND_IN, resolve
 from vta_cli.heads.taste import Member, Taste
 from vta_cli.heads.viewed import mean_of_views, view_rows
 from vta_cli.records import TrainReport, Vectors
@@ -41,6 +42,7 @@ def train_binary(
     normalise: bool = True,
     ratio: float = 30.0,
     progress: Progress | None = None,
+    network: Mlp | None = None,
 ) -> tuple[Taste, TrainReport]:
     """Fit, cross-validate and calibrate a head for two classes.
 
@@ -70,6 +72,8 @@ def train_binary(
         Of the safety margins.
     progress : callable, optional
         Told of each step.
+    network : Mlp, optional
+        The member of the head ``mlp`` with its settings; it keeps the curve and the state.
 
     Returns
     -------
@@ -87,18 +91,23 @@ def train_binary(
     started = time.perf_counter()
     _check_options(head, n_folds, n_repeats, ratio)
     targets = _checked_targets(targets)
+    if head in NETWORKS:
+        n_repeats = n_repeats or 1  # its fits are dear
     tell = progress or _silent
     rows, n_views = view_rows(blocks)
     design = make_design(rows, normalise=normalise)
     # threads that wait for each other cost more than they gain on small matrices and in k-means
     with threadpool_limits(1, user_api=None if design.small else "openmp"):
         task = _task(design, n_views, targets, groups, weights, n_folds, n_repeats, seed)
+        if network is not None:
+            task = replace(task, folds=network.folds(task.groups, task.folds))
         seen = task.by_view(n_views)
         names, notes = _member_names(head, task)
         fitted = []
         for at, name in enumerate(names):
             tell(name, at, len(names) + 1)
-            fitter: Fitter = resolve(MEMBERS[name])()
+            own = network if network is not None and name == network.name else None
+            fitter: Fitter = own or resolve(MEMBERS[name])()
             fitted.append(fitter.fit(design, seen.targets, seen.balanced, seen.folds, seed))
         tell("judge", len(names), len(names) + 1)
         blend, *found = blend_members(seen, names, [item.raw_oof for item in fitted])

@@ -5,7 +5,7 @@ The binary kind has `train.train_binary`, with members and calibrators.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -21,20 +21,48 @@ from vta_cli.heads.design import Design, make_design
 from vta_cli.heads.judge_kinds import judge_answers, judge_names, judge_pairs, suspects
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.learner import Learner, Solution
+from vta_cli.heads.mlp import losses_of, require_torch, train_network
+from vta_cli.heads.mlp_state import State, kept_folds
+from vta_cli.heads.network import Settings
 from vta_cli.heads.reduced import Reduced, reduce
-from vta_cli.heads.registry import KIND_HEADS, LEARNERS, resolve
+from vta_cli.heads.registry import KIND_HEADS, LEARNERS, NETWORKS, resolve
 from vta_cli.heads.spread import spread_folds
 from vta_cli.heads.viewed import mean_of_views, view_rows
 from vta_cli.heads.wanted import Ints, Wanted, by_view, check
-from vta_cli.records import KindReport, Layer, Vectors
+from vta_cli.records import Figure, KindReport, Layer, Vectors
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of the step that begins, its number from 0, and the number of steps."""
 
+MOST_NETWORK_FOLDS = 10
 FEW_IMAGES = 50
 FEWEST_OF_NAME = 10
 CALIBRATION_SIDE = 5
 """Images with and without a tag from which its probabilities are calibrated."""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """How a head that learns by gradients goes about it.
+
+    Attributes
+    ----------
+    settings : Settings
+    state : State or None
+        Of a training to go on with.
+    ids : ndarray of shape (n, m), uint8, or None
+        What names each row, for a later training that goes on.
+    device : str
+        Of torch, or ``auto``.
+    keep : callable or None
+        Given the state of the new head.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    state: State | None = None
+    ids: NDArray[np.uint8] | None = None
+    device: str = "auto"
+    keep: Callable[[State], None] | None = None
 
 
 def head_for(kind: str, head: str | None) -> str:
@@ -49,6 +77,8 @@ def head_for(kind: str, head: str | None) -> str:
     if head is None:
         return fitting[0]
     if head in fitting:
+        if head in NETWORKS:
+            require_torch()
         return head
     known = f"for {kind} there is {', '.join(fitting)}"
     if head in LEARNERS:
@@ -68,6 +98,7 @@ def train_kind(
     seed: int = 0,
     normalise: bool = True,
     progress: Progress | None = None,
+    gradients: Gradients | None = None,
 ) -> tuple[LayeredHead, KindReport]:
     """Fit, cross-validate and judge a head.
 
@@ -89,6 +120,8 @@ def train_kind(
         Scale the rows of each block to unit length.
     progress : callable, optional
         Told of each step.
+    gradients : Gradients, optional
+        Of a head that learns by gradients.
 
     Returns
     -------
@@ -108,6 +141,10 @@ def train_kind(
     name = head_for(wanted.kind, head)
     if n_folds < 2:
         raise UsageError("bad-option", f"{n_folds} folds", hint="at least 2 folds")
+    by_gradients = None
+    if name in NETWORKS:
+        by_gradients = gradients or Gradients()
+        normalise = normalise and by_gradients.settings.rows != "raw"
     rows, n_views = view_rows(blocks)
     design = make_design(rows, normalise=normalise)
     n_images = design.n // n_views
@@ -116,6 +153,19 @@ def train_kind(
     _check_rows(design, n_views)
     wanted = replace(wanted, weights=wanted.weights / wanted.weights.mean())
     tell = progress or _silent
+    if by_gradients is not None:
+        fitted, report = _network(
+            design,
+            n_views,
+            wanted,
+            groups,
+            n_folds,
+            seed,
+            by_gradients,
+            tell,
+            normalise=normalise,
+        )
+        return fitted, replace(report, seconds=time.perf_counter() - started)
     learner: Learner = resolve(LEARNERS[name])()
     with threadpool_limits(1 if design.small else None):
         tell("folds", 0, 3)
@@ -215,6 +265,7 @@ def _judge(
     """Return the report; `n_folds` and `seconds` are left for the caller."""
     u = space.x @ solution.weight.T
     out = mean_of_views(crossed.out.T, n_views).T
+    losses = crossed.losses
     if wanted.pairs is not None:
         figures = judge_pairs(out[:, 0], u[:, 0], wanted, groups, seed)
         sides = out[wanted.pairs[:, 0]] - out[wanted.pairs[:, 1]]
@@ -222,12 +273,24 @@ def _judge(
     else:
         trained = mean_of_views(learner.outputs(u, solution.free).T, n_views).T
         figures = judge_answers(out, trained, wanted, groups, seed)
-    by_name, confusion = judge_names(out, wanted)
-    losses = crossed.losses
     if wanted.kind == "tags" or n_views > 1:  # calibrated or averaged since
         losses = learner.losses(out, wanted.y, wanted).sum(axis=1)
     chosen = sorted({crossed.penalties[at] / space.unit for at in crossed.best})
     spread = f"{chosen[0]:.2g}" + (f" to {chosen[-1]:.2g}" if len(chosen) > 1 else "")
+    detail = f"penalty {spread} of a row's mean square"
+    return _report(name, wanted, groups, figures, out, losses, detail)
+
+
+def _report(
+    name: str,
+    wanted: Wanted,
+    groups: Ints,
+    figures: tuple[Figure, ...],
+    out: Floats,
+    losses: Floats,
+    detail: str,
+) -> KindReport:
+    by_name, confusion = judge_names(out, wanted)
     return KindReport(
         head=name,
         kind=wanted.kind,
@@ -238,10 +301,56 @@ def _judge(
         by_name=by_name,
         confusion=confusion,
         suspects=suspects(losses, out, wanted),
-        detail=f"penalty {spread} of a row's mean square",
+        detail=detail,
         notes=tuple(_notes(wanted, groups)),
         seconds=0.0,
     )
+
+
+def _network(
+    design: Design,
+    n_views: int,
+    wanted: Wanted,
+    groups: Ints,
+    n_folds: int,
+    seed: int,
+    by: Gradients,
+    tell: Progress,
+    *,
+    normalise: bool,
+) -> tuple[LayeredHead, KindReport]:
+    """Fit and judge a network; `seconds` are left for the caller."""
+    fold_of = spread_folds(wanted.numbers, groups, min(n_folds, MOST_NETWORK_FOLDS), seed)
+    if by.state is not None and by.ids is not None:
+        fold_of = kept_folds(by.state, by.ids, groups, fold_of)
+
+    def step(number: int, n_fits: int) -> None:
+        tell("fit", number, n_fits + 1)
+
+    found = train_network(
+        design.unit, by_view(wanted, n_views), np.repeat(fold_of, n_views), by.settings, seed,
+        state=by.state, device=by.device, tell=step,
+    )  # fmt: skip
+    state = replace(found.state, ids=by.ids, fold_of=None if by.ids is None else fold_of)
+    out, trained = (mean_of_views(x.T, n_views).T for x in (found.out, found.trained))
+    tell("judge", int(fold_of.max()) + 2, int(fold_of.max()) + 3)
+    if by.keep is not None:
+        by.keep(state)
+    fitted = LayeredHead(
+        found.layers, found.output, found.promise, design.dims,
+        normalise=normalise, meta={"settings": by.settings.to_json()},
+    )  # fmt: skip
+    figures = judge_answers(out, trained, wanted, groups, seed)
+    losses = losses_of(out, wanted)
+    report = _report("mlp", wanted, groups, figures, out, losses, found.detail)
+    notes = list(report.notes)
+    if by.state is not None and by.state.is_published:
+        notes.append(
+            "the head came without a record of what it had learnt from: the figures hold for "
+            "images that it had not seen before"
+        )
+    report = replace(report, curve=found.curve, notes=tuple(notes), n_folds=int(fold_of.max()) + 1)
+    return fitted, report
 
 
 def _notes(wanted: Wanted, groups: Ints) -> list[str]:

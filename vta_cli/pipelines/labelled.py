@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,25 @@ from vta_cli.pipelines.sources import Known, Source, known_refs
 from vta_cli.records import Skip, Vectors
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
+
+
+@dataclass(frozen=True)
+class ByGradients:
+    """What the user says of such a head.
+
+    Attributes
+    ----------
+    settings : mapping of str to value
+        See `vta_cli.heads.network.Settings`.
+    resume : str or None
+        Name or file of a saved head to go on from.
+    device : str
+        Of torch, or ``auto``.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    resume: str | None = None
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -42,6 +61,8 @@ class Plan:
         Loss weight of classes by name; 1 for those that are not named.
     score_classes : sequence of str
         Classes or tags that the score speaks of; of several the largest probability.
+    by : ByGradients
+        Settings of a head that learns by gradients, and what it goes on from.
     """
 
     name: str = "taste"
@@ -53,6 +74,7 @@ class Plan:
     out: Path | None = None
     class_weights: Mapping[str, float] = field(default_factory=dict)
     score_classes: Sequence[str] = ()
+    by: ByGradients = field(default_factory=ByGradients)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Learn a taste: labels become keys, keys become vectors, vectors and targets become a head."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import vta_cli
 from vta_cli.errors import UsageError
 from vta_cli.heads.audit import doubtful_labels
+from vta_cli.heads.registry import NETWORKS
 from vta_cli.heads.taste import Taste
 from vta_cli.heads.train import train_binary
 from vta_cli.labels.journal import is_journal
@@ -24,8 +25,9 @@ from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
 from vta_cli.pipelines.remembered import remember
 from vta_cli.pipelines.sources import Source, refs_of
 from vta_cli.pipelines.spaces import default_threshold
+from vta_cli.pipelines.train_gradients import head_of, id_rows, member, save_beside
 from vta_cli.pipelines.views import one_vector, to_learn
-from vta_cli.records import ImageRef, RaterFigures, Suspect, TrainReport
+from vta_cli.records import Curve, ImageRef, RaterFigures, Suspect, TrainReport
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
@@ -50,6 +52,7 @@ class Trained:
     suspects: tuple[Suspect, ...]
     paths: tuple[str, ...]
     raters: tuple[RaterFigures, ...] = ()
+    curve: Curve | None = None
 
 
 def labels_from_folders(store: Store, positive: Source, negative: Source) -> LabelSet:
@@ -112,6 +115,7 @@ def train(
             "--class-weight and --score-class are for classes and tags, these labels are yes or no",
             hint="leave them out, or say --kind classes",
         )
+    plan = replace(plan, head=head_of(plan.head, plan.by))
     path = head_path(store, plan)
     paths = [label.path for label in labels.labels]
     known = labelled(store, paths, lanes, progress, embed_missing=plan.embed_missing)
@@ -119,6 +123,9 @@ def train(
     vectors = [space.read(judged.keys) for space in known.spaces]
     blocks = to_learn(vectors)
     groups = near_copies([one_vector(v) for v in vectors], default_threshold(known.spaces))
+    network = None
+    if plan.head in NETWORKS:
+        network = member(store, plan.by, known.spaces, id_rows(judged.keys))
     with progress.stage("train", unit="steps") as stage:
 
         def tell(name: str, step: int, n_steps: int) -> None:
@@ -130,6 +137,7 @@ def train(
         taste, report = train_binary(
             blocks, judged.targets, head=plan.head or DEFAULT_HEAD, groups=groups,
             weights=judged.weights, n_folds=plan.n_folds, seed=plan.seed, progress=tell,
+            normalise=network is None or network.settings.rows != "raw", network=network,
         )  # fmt: skip
         stage.advance()
     taste.recipes = tuple(space.recipe.to_json() for space in known.spaces)
@@ -137,13 +145,19 @@ def train(
     answers = answers_of(doubtful, judged.keys)
     taste.meta.update(_meta(plan, known.spaces, judged, report))
     taste.meta.update(remember(judged.keys, judged.targets, answers))
+    if network is not None:
+        taste.meta["settings"] = network.settings.to_json()
+        save_beside(path, network.state, network.curve)
     taste.save(path)
     notes = (
         *labels.problems, *judged.notes, *lost_notes(known.lost),
         *ceiling_notes(labels, known.keys), *report.notes,
     )  # fmt: skip
     raters = rater_figures(labels, known.keys, answers)
-    return Trained(path, taste, report, notes, known.embedded, doubtful, judged.paths, raters)
+    curve = None if network is None else network.curve
+    return Trained(
+        path, taste, report, notes, known.embedded, doubtful, judged.paths, raters, curve
+    )
 
 
 def _meta(

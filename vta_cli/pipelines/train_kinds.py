@@ -11,6 +11,8 @@ import numpy as np
 import vta_cli
 from vta_cli.errors import UsageError
 from vta_cli.heads.layered import LayeredHead
+from vta_cli.heads.mlp_state import State
+from vta_cli.heads.registry import NETWORKS
 from vta_cli.heads.train_kinds import head_for, train_kind
 from vta_cli.heads.wanted import Wanted
 from vta_cli.labels.distribution import Rows, bar_width, distribution
@@ -23,8 +25,9 @@ from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
 from vta_cli.pipelines.remembered import remember
 from vta_cli.pipelines.spaces import default_threshold
+from vta_cli.pipelines.train_gradients import gradients, head_of, id_rows, save_beside
 from vta_cli.pipelines.views import one_vector, to_learn
-from vta_cli.records import KindReport, RaterFigures, Suspect
+from vta_cli.records import Curve, KindReport, RaterFigures, Suspect
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
@@ -55,6 +58,7 @@ class TrainedKind:
     suspects: tuple[Suspect, ...]
     paths: tuple[str, ...]
     raters: tuple[RaterFigures, ...]
+    curve: Curve | None = None
 
 
 def train_labels(
@@ -78,6 +82,7 @@ def train_labels(
     """
     path = head_path(store, plan)
     labels = replace(labels, names=_apart(labels.names))
+    plan = replace(plan, head=head_of(plan.head, plan.by))
     head_for(labels.kind, plan.head)  # a wrong name costs no embedding
     weights, chosen = _class_weights(labels, plan), _chosen(labels, plan)
     known = labelled(store, labels.paths(), lanes, progress, embed_missing=plan.embed_missing)
@@ -87,6 +92,10 @@ def train_labels(
     vectors = [space.read(judged.keys) for space in known.spaces]
     blocks = to_learn(vectors)
     groups = near_copies([one_vector(v) for v in vectors], default_threshold(known.spaces))
+    by = None
+    states: list[State] = []
+    if plan.head in NETWORKS:
+        by = gradients(store, plan.by, known.spaces, id_rows(judged.keys), states)
     with progress.stage("train", unit="steps") as stage:
 
         def tell(name: str, step: int, n_steps: int) -> None:
@@ -97,7 +106,7 @@ def train_labels(
 
         head, report = train_kind(
             blocks, wanted, head=plan.head, groups=groups,
-            n_folds=plan.n_folds, seed=plan.seed, progress=tell,
+            n_folds=plan.n_folds, seed=plan.seed, progress=tell, gradients=by,
         )  # fmt: skip
         stage.advance()
     answers = {} if wanted.pairs is not None else answers_of(report.suspects, judged.keys)
@@ -106,6 +115,8 @@ def train_labels(
         **_meta(plan, known.spaces, report),
         **remember(judged.keys, wanted.numbers, answers),
     )
+    if states:
+        save_beside(path, states[0], report.curve)
     head.save(path)
     notes = (
         *labels.problems, *judged.notes, *lost_notes(known.lost),
@@ -122,6 +133,7 @@ def train_labels(
         suspects=report.suspects,
         paths=_paths(judged, wanted),
         raters=rater_figures(labels, known.keys, answers),
+        curve=report.curve,
     )
 
 

@@ -1,7 +1,7 @@
 """What the user gave as labels, read by the reader that it is for."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vta_cli.config import nearest
@@ -47,6 +47,8 @@ class Given:
         Whose labels alone count.
     by_rater : bool
         Of a file of votes: keep single ratings with their raters, if it has them.
+    class_names : mapping of int to str
+        Names of the classes of numbered folders, instead of the folders' own.
     """
 
     pos: Source | None = None
@@ -63,6 +65,7 @@ class Given:
     pairs: Path | None = None
     rater: str | None = None
     by_rater: bool = False
+    class_names: Mapping[int, str] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse no labels, several ways, half of one, and sources that are not there.
@@ -155,7 +158,7 @@ def _read(store: Store, given: Given) -> LabelSet:
     if given.labels is not None:
         return _of_file(given, given.labels)
     if given.classes is not None:
-        return reader("classes")(_refs(store, given.classes))
+        return reader("classes")(_refs(store, given.classes), names=given.class_names)
     if given.tiers is not None:
         return reader("tiers")(_refs(store, given.tiers), as_scores=given.kind == "scores")
     if given.histograms is not None:
