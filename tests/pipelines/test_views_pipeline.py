@@ -24,6 +24,8 @@ SEEN = {size: 5 if min(size) > 16 else 1 for size in SIZES}
 class Fake:
     """A backbone whose vector is the mean colour; can fail at a given call."""
 
+    resize = None
+
     def __init__(self, *, threads=False, fail_at=-1):
         self.recipe = Recipe("fake:a", "none", 3, SQUASH)
         self.threads, self.batch_size, self.batches, self.fail_at = threads, 4, [], fail_at
