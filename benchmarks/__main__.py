@@ -24,7 +24,7 @@ BENCHMARKS = [
     ("rescan of an unchanged folder", "rescan",
      ["--files", "20000"], ["--files", "1000000"], False),
     ("store: opening, missing keys", "store_scale", ["--quick"], [], False),
-    ("scoring cached vectors", "score_speed", ["--rows", "100000"], ["--rows", "1000000"], False),
+    ("scoring cached vectors", "score_speed", ["--rows", "50000"], ["--rows", "1000000"], False),
     ("embedding, end to end", "embed_pipeline", ["--pictures", "32", "--turns", "1"],
      ["--pictures", "256"], False),
     ("classic backbone: speed", "classic_speed", [], [], False),

@@ -1,6 +1,6 @@
 """Scoring cached vectors to CSV, beside reading the same bytes and writing the same rows.
 
-    python -m benchmarks.score_speed [--rows 100000] [--dim 768] [--turns 3]
+    python -m benchmarks.score_speed [--rows 100000] [--dim 768 6784] [--turns 3]
 
 The store is made by the real writer: clustered vectors of unit length in float16, one catalogue
 entry a row, in path order. Two heads are fitted on made-up labels: `logistic` and the default
@@ -170,8 +170,14 @@ def whole(folder, head):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--dim", type=int, default=768)
+    parser.add_argument("--rows", type=int, default=100_000, help="of the first width")
+    parser.add_argument(
+        "--dim",
+        type=int,
+        nargs="+",
+        default=[768, 6784],
+        help="widths; further ones get as many rows as have the bytes of the first",
+    )
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="make the store here, or use the one there")
     parser.add_argument("--case", nargs="+", help=argparse.SUPPRESS)
@@ -183,27 +189,29 @@ def main():
             return
         run_case(name, Path(folder), int(dim))
         return
-    with tempfile.TemporaryDirectory(prefix="vta-score-") as made:
-        folder = args.keep or Path(made)
-        folder.mkdir(exist_ok=True)
-        if not (folder / "store").exists():
-            # in a process of its own: a child's peak memory begins with that of its parent
-            words = ["make", str(folder), str(args.dim), str(args.rows)]
-            command = [sys.executable, "-m", "benchmarks.score_speed", "--case", *words]
-            subprocess.run(command, check=True)
-        measure(folder, args)
+    for dim in args.dim:
+        rows = args.rows * args.dim[0] // dim
+        with tempfile.TemporaryDirectory(prefix="vta-score-") as made:
+            folder = (args.keep or Path(made)) / str(dim)
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / "store").exists():
+                # in a process of its own: a child's peak memory begins with that of its parent
+                words = ["make", str(folder), str(dim), str(rows)]
+                command = [sys.executable, "-m", "benchmarks.score_speed", "--case", *words]
+                subprocess.run(command, check=True)
+            measure(folder, rows, dim, args.turns)
 
 
-def measure(folder, args):
+def measure(folder, n_rows, dim, turns):
     names = ["read + write", "script", *(f"vta {head}" for head in HEADS)]
     found = {name: [] for name in names} | {f"vta score, {head}": [] for head in HEADS}
-    for _ in range(args.turns):
+    for _ in range(turns):
         for name in names:
-            found[name].append(alone(name, folder, args.dim))
+            found[name].append(alone(name, folder, dim))
         for head in HEADS:
             found[f"vta score, {head}"].append(whole(folder, head))
     size = sum(path.stat().st_size for path in shards(folder)) / 1e9
-    print(f"{args.rows:,} rows of {args.dim}, {size:.2f} GB, medians of {args.turns}")
+    print(f"{n_rows:,} rows of {dim}, {size:.2f} GB, medians of {turns}")
     print(f"{'':24}{'core-s':>8}{'x read + write':>16}{'x script':>10}{'peak MiB':>10}")
     for name, runs in found.items():
         times = [run["seconds"] for run in runs]
@@ -218,7 +226,7 @@ def measure(folder, args):
         ours = found[f"vta {head}"]
         for peer in names[:2]:
             theirs = found[peer]
-            table.row(f"score {args.rows:,} x {args.dim}, {head}",
+            table.row(f"score {n_rows:,} x {dim}, {head}",
                       [run["seconds"] for run in ours], peer, [run["seconds"] for run in theirs],
                       peak_mib=max(run["peak"] for run in ours),
                       peer_mib=max(run["peak"] for run in theirs))  # fmt: skip

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv
 
@@ -68,7 +67,7 @@ def _words(column: Any) -> Any:
 
 
 def six_digits(values: NDArray[np.floating]) -> Any:
-    """Return numbers as `"%.6g"` writes them, as an Arrow column; None if any is not finite.
+    """Return numbers that Arrow writes as `"%.6g"` does, or their texts; None if any is not finite.
 
     A number times a power of ten is rounded to a whole number and divided again, which gives the
     float nearest to the six digits; the shortest text of that float has these six digits.
@@ -78,13 +77,12 @@ def six_digits(values: NDArray[np.floating]) -> Any:
     if not np.isfinite(size).all():
         return None
     plain = (size >= _SMALLEST) & (size < _LARGEST)
-    safe = np.where(plain, wide, 1.0)
-    exponent = np.floor(np.log10(np.abs(safe))).astype(np.int64)
-    scale = _POWERS[_DIGITS - 1 - exponent]
-    scaled = safe * scale
-    plain &= np.abs(np.abs(scaled - np.trunc(scaled)) - 0.5) > _TIE
-    texts = pc.cast(pa.array(np.rint(scaled) / scale), pa.string())
     if plain.all():
-        return texts
-    rest = [f"{value:.6g}" for value in wide[~plain].tolist()]
-    return pc.replace_with_mask(texts, pa.array(~plain), pa.array(rest, pa.string()))
+        exponent = np.floor(np.log10(size)).astype(np.int64)
+        scale = _POWERS[_DIGITS - 1 - exponent]
+        scaled = size * scale
+        if (np.abs(scaled - np.trunc(scaled) - 0.5) > _TIE).all():
+            rounded = np.copysign(np.rint(scaled) / scale, wide)
+            # not by `pa.array`, which would load numpy.ma
+            return pa.Array.from_buffers(pa.float64(), len(wide), [None, pa.py_buffer(rounded)])
+    return pa.array([f"{value:.6g}" for value in wide.tolist()], pa.string())
