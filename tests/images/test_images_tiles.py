@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vta_cli.images.views import apply, readings, tile_sizes, tiles
+from vta_cli.images.tiling import tile_sizes
+from vta_cli.images.views import apply, readings, tiles
 from vta_cli.records import Preprocess
 
 CLIP_336 = Preprocess("shortest", 336, 336)

@@ -8,17 +8,12 @@ equal those of published networks bit for bit up to the normalisation.
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+from vta_cli.images.tiling import View, tile_sizes
 from vta_cli.records import Pixels, Preprocess
-
-View = Literal["whole", "five-crop"]
-VIEWS: tuple[View, ...] = ("whole", "five-crop")
-N_VIEWS: dict[View, int] = {"whole": 1, "five-crop": 5}
-"""Vectors an image."""
 
 Resize = Callable[[Pixels, tuple[int, int], str], Pixels]
 """From pixels, (width, height) and the name of a filter to pixels of that size."""
@@ -35,18 +30,6 @@ MAX_RESIZED_PIXELS = 2**24
 """Largest picture that is resized whole before its centre is cropped [px]. Beyond it (aspects above
 some 100 to 1, which would need gigabytes) only the part under the crop is resized: the same but for
 Pillow's rounding and clipping between its two passes."""
-
-
-def tile_sizes(preprocess: Preprocess) -> tuple[int, int]:
-    """Return how wide a tile is, and what the shorter side of a long picture is shrunk to [px].
-
-    City96's CityClassifiers (2023) cut tiles of 672 px, twice what their network of 336 px looks
-    at, from pictures whose shorter side is shrunk to 1536 px if the longer one exceeds that. Both
-    numbers grow with the network: 2 px and 32/7 px. ``native`` readings, which have no crop, count
-    with the longest side that they keep.
-    """
-    px = preprocess.crop_px or preprocess.resize_px
-    return 2 * px, 32 * px // 7
 
 
 def readings(

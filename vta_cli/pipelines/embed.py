@@ -21,7 +21,8 @@ from vta_cli.images.decode import decode, probe
 from vta_cli.images.keys import key_of, read_bytes
 from vta_cli.images.reasons import is_outdated
 from vta_cli.images.sources import is_side_file, sniff
-from vta_cli.images.views import Resize, View, readings
+from vta_cli.images.tiling import View
+from vta_cli.images.views import Resize, readings
 from vta_cli.pipelines.interrupt import StopRequest
 from vta_cli.pipelines.lanes import Lane, key_rows
 from vta_cli.pipelines.progress import Progress

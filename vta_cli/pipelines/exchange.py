@@ -20,7 +20,7 @@ from vta_cli.exchange.records import Choice, Published
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.layers import collapse
 from vta_cli.heads.saved import Head, is_own, load_head
-from vta_cli.images.views import View
+from vta_cli.images.tiling import View
 from vta_cli.pipelines.score import ANY_WEIGHTS, HEAD_NAME, SUFFIX, recipes_of
 from vta_cli.pipelines.views import TILING, with_view
 from vta_cli.records import Promise, Recipe

@@ -16,7 +16,7 @@ from vta_cli.backbones.protocol import BackboneSpec
 from vta_cli.errors import UnreadableImageError, VtaError
 from vta_cli.images.decode import decode
 from vta_cli.images.keys import key_of, read_bytes
-from vta_cli.images.views import View
+from vta_cli.images.tiling import View
 from vta_cli.labels.records import Label
 from vta_cli.pipelines.embed import embed
 from vta_cli.pipelines.label_pool import (

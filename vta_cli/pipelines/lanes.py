@@ -23,7 +23,7 @@ from vta_cli.backbones.registry import (
     resolve,
 )
 from vta_cli.errors import UsageError
-from vta_cli.images.views import View
+from vta_cli.images.tiling import View
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.views import (
     all_views,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vta_cli.config import nearest
 from vta_cli.errors import UsageError
 from vta_cli.heads.pooling import Pool
-from vta_cli.images.views import View
+from vta_cli.images.tiling import View
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.score import Model, ScoreBlock, ScoreReport, columns_of, load_model, score
 from vta_cli.pipelines.sources import NOT_EMBEDDED, Source

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from vta_cli.errors import HeadError, UsageError
 from vta_cli.heads.pooling import Pool, Pooled
 from vta_cli.heads.saved import Head, load_head
-from vta_cli.images.views import View
+from vta_cli.images.tiling import View
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.sources import NOT_EMBEDDED, Files, Source, files_of
 from vta_cli.pipelines.views import as_read, with_view

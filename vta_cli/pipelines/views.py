@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from vta_cli.errors import UsageError
-from vta_cli.images.views import N_VIEWS, VIEWS, View, tile_sizes
+from vta_cli.images.tiling import N_VIEWS, VIEWS, View, tile_sizes
 from vta_cli.records import Recipe, Vectors
 
 TILING = "tiling"
