@@ -341,6 +341,13 @@ def test_a_published_head_can_go_on(tmp_path):
     assert any("had not seen" in note for note in report.notes)
 
 
+def test_a_head_of_another_kind_cannot_go_on(tmp_path):
+    x, truth = draw()
+    ridge, _ = train_kind([x], Wanted("scores", truth, np.ones(150)))
+    with pytest.raises(UsageError, match="another kind"):
+        State.of_head(ridge, tmp_path / "r.safetensors")
+
+
 def test_yes_and_no_can_go_on_too(tmp_path):
     x, truth = draw(160)
     y = (truth > 0).astype(np.int8)

@@ -127,6 +127,11 @@ class LayeredHead:
         return self._layers
 
     @property
+    def output(self) -> Output:
+        """What is made of the last layer."""
+        return self._output
+
+    @property
     def n_parameters(self) -> int:
         """Numbers that the layers hold."""
         return sum(

@@ -207,8 +207,11 @@ class State:
         Raises
         ------
         UsageError
-            ``wrong-resume`` if its layers are not those of the network.
+            ``wrong-resume`` if its layers or its output are not those of the network.
         """
+        wanted = {"rating": "tanh", "classes": "softmax", "distribution": "softmax"}
+        if wanted.get(head.promise.kind) != head.output:
+            raise _wrong(f"{path.stem} is another kind of head")
         try:
             arrays = arrays_of(head.layers)
             names = [f"{name}.bias" for name in ("up.0", "down.0", "down.1", "down.4")]

@@ -23,7 +23,7 @@ class NetworkPart:
 
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
-        return np.asarray(forward(self.layers, rows.unit)[:, 0])
+        return np.asarray(forward(self.layers, rows.unit.astype(np.float64, copy=False))[:, 0])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what must be saved."""
