@@ -65,7 +65,7 @@ class TorchBackbone:
         self._device = device
         self._layout = _memory_layout(net)
         self._net: nn.Module = in_inference_mode(net).to(device).to(memory_format=self._layout)
-        self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._copies = _stream(device)
         shape = (1, 3, 1, 1)
         self._mean = torch.tensor(recipe.extra["mean"], device=device).reshape(shape)
         self._std = torch.tensor(recipe.extra["std"], device=device).reshape(shape)
@@ -136,7 +136,7 @@ class TorchBackbone:
                 return lambda: vectors
             back = torch.empty(y.shape, dtype=y.dtype, pin_memory=True)
             back.copy_(y, non_blocking=True)
-            arrived = torch.cuda.Event()
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
             arrived.record(torch.cuda.current_stream(self._device))
 
         def fetch() -> Vectors:
@@ -148,7 +148,7 @@ class TorchBackbone:
 
     def _sent(self, host: torch.Tensor) -> torch.Tensor:
         """Return the bytes on the device; on CUDA they travel beside the pass that is running."""
-        if self._device.type != "cuda":
+        if self._copies is None:
             return host.to(self._device)
         with torch.cuda.stream(self._copies):
             sent = host.pin_memory().to(self._device, non_blocking=True)
@@ -166,6 +166,13 @@ class TorchBackbone:
         cast = torch.autocast(self._device.type, dtype=dtype if lower else None, enabled=lower)
         with exact, cast:
             yield
+
+
+def _stream(device: torch.device) -> torch.cuda.Stream | None:
+    """Return a stream for copies, on devices that have streams."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 def _memory_layout(net: nn.Module) -> torch.memory_format:

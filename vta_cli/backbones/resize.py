@@ -33,9 +33,10 @@ def resize(pixels: Pixels, size: tuple[int, int], interpolation: str) -> Pixels:
     """
     width, height = size
     with torch.inference_mode():
-        stacked = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+        stacked = torch.from_numpy(np.ascontiguousarray(pixels))[None].permute(0, 3, 1, 2)
         scaled = torch.nn.functional.interpolate(
             stacked, size=(height, width), mode=interpolation, antialias=True
         )
-        found: Pixels = scaled[0].permute(1, 2, 0).contiguous().numpy()
-    return found
+    found: Pixels = scaled.permute(0, 2, 3, 1)[0].numpy()
+    # numpy copies, if anything has to: torch would start a team of threads for each caller
+    return np.ascontiguousarray(found)
