@@ -4,6 +4,11 @@ Each error names what happened to which object (`message`) and what to do next (
 stable short name (`slug`) and an exit code. `cli.py` turns them into one line for the user.
 """
 
+QUOTED = 60
+"""Characters of a foreign file that a message quotes at most at once: it may be no text at all."""
+QUOTED_PATH = 255
+"""The same of what should be a path: those that are one are shown whole, to be found again."""
+
 
 class VtaError(Exception):
     """Something that vta foresaw.
@@ -54,3 +59,15 @@ class ArrangeError(VtaError):
 
 class UnreadableImageError(VtaError):
     """One image cannot be decoded; `slug` is the reason under which it is skipped."""
+
+
+def excerpt(value: object, most: int = QUOTED) -> str:
+    r"""Return what a message quotes of a file: on one line, escaped, at most `most` characters.
+
+    >>> excerpt("a\x00b"), excerpt(11)
+    ("'a\\x00b'", '11')
+    >>> len(excerpt("\x00" * 5000))
+    60
+    """
+    shown = repr(value)
+    return shown if len(shown) <= most else shown[: most - 3] + "..."

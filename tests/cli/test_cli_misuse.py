@@ -1,6 +1,7 @@
 """Bad use: one clear line with a remedy, the right exit code, nothing lost."""
 
 import os
+import random
 import shutil
 from pathlib import Path
 
@@ -154,3 +155,18 @@ def test_settings_file(trained_folder, vta):
     assert "top" in ran.err
     settings.write_text("[sorted]\ntop = 2\n")
     one_line(vta("sort", "pics", cwd=trained_folder), "unknown-setting", 2)
+
+
+@pytest.mark.parametrize("name", ["noise.csv", "noise.tsv", "noise.jsonl"])
+@pytest.mark.parametrize("command", ["train", "sort"])
+def test_a_binary_table_is_not_echoed(trained_once, vta, tmp_path, name, command):
+    """Whatever is quoted of it is short and printable, on one line."""
+    noise = random.Random(5).randbytes(20_000).replace(b"\n", b"").replace(b"\r", b"")
+    file = tmp_path / name
+    file.write_bytes(b"score," + noise if command == "sort" else noise)
+    option = ["--labels"] if command == "train" else []
+    ran = vta(command, *option, file, cwd=trained_once)
+    assert ran.code == 2, ran.err
+    assert "error[" in ran.err
+    assert len(ran.err) < 1000 + 2 * len(str(file)), ran.err
+    assert all(line.isprintable() for line in ran.err.split("\n"))

@@ -79,6 +79,47 @@ def test_scores_are_pooled_as_asked(tiled, vta):
         assert wrong[1] in ran.err
 
 
+def test_every_command_that_scores_pools_as_asked(tiled, vta):
+    """Sort, filter and report agree with score; a file of scores and other keepers ask no head."""
+    scores = tiled / "low.csv"
+    ran = vta("score", "pics/", "-m", "taste", "--pool", "min", "-o", scores, cwd=tiled)
+    assert ran.code == 0, ran.err
+    with scores.open() as file:
+        found = {row["path"]: float(row["score"]) for row in csv.DictReader(file)}
+    low = ("pics/", "-m", "taste", "--pool", "min")
+    ran = vta("sort", *low, cwd=tiled)
+    assert {r["path"]: float(r["score"]) for r in rows_of(ran.out).values()} == found
+    mean = rows_of(vta("sort", "pics/", "-m", "taste", cwd=tiled).out)
+    assert any(float(row["score"]) > found[row["path"]] for row in mean.values())
+    limit = sorted(found.values())[12]
+    ran = vta("filter", *low, "--threshold", limit, cwd=tiled)
+    assert set(ran.out.split()) == {path for path, score in found.items() if score >= limit}
+    for source in (low, (scores, "--model", "taste")):
+        assert vta("report", *source, "-o", f"{len(source)}.html", cwd=tiled).code == 0
+    pages = [(tiled / f"{n}.html").read_text() for n in (4, 3)]
+    assert pages[0].count("<figcaption") == pages[1].count("<figcaption") > 0
+    assert [page[page.index("<h2>Best") : page.index("<h2>Worst")] for page in pages][0] in pages[1]
+    ran = vta("sort", scores, "--pool", "min", cwd=tiled)
+    assert "--pool has no part in them" in ran.err
+    ran = vta("dedupe", "pics/", "--keep", "first", "--pool", "max", cwd=tiled)
+    assert "--pool has no part in --keep first" in ran.err
+    for command in (("sort",), ("filter", "--top", "3"), ("report",), ("dedupe",)):
+        ran = vta(command[0], "pics/", *command[1:], "--pool", "sum", cwd=tiled)
+        assert ran.code == 2
+        assert "error[unknown-pool]" in ran.err
+
+
+def test_the_best_copy_is_best_by_the_pooled_score(tiled, vta):
+    """Of all pictures as one group the keeper is the one with the best pooled score."""
+    for pool in ("min", "max"):
+        rows = rows_of(vta("score", "pics/", "-m", "taste", "--pool", pool, cwd=tiled).out)
+        args = ("--keep", "best", "-m", "taste", "--pool", pool, "--threshold", "0.01")
+        ran = vta("dedupe", "pics/", *args, cwd=tiled)
+        kept = [name for name, row in rows_of(ran.out).items() if row["keep"] == "true"]
+        best = max(float(row["score"]) for row in rows.values())
+        assert best in {float(rows[name]["score"]) for name in kept}, (ran.out, ran.err)
+
+
 def test_from_python_the_same(tiled, vta):
     """`load_taste` cuts, embeds and pools as the commands do."""
     scored = rows_of(vta("score", "pics/", "small", "-m", "taste", "--pool", "max", cwd=tiled).out)

@@ -134,7 +134,14 @@ def test_margins_that_are_not_met_do_not_promise():
 
 
 def test_images_without_a_score_are_counted():
-    assert "1 images without" in render(ODD["some without a score"], look=Look())
+    assert "1 image without" in render(ODD["some without a score"], look=Look())
+
+
+def test_the_labels_of_both_sides_are_shown_as_bars():
+    """40 columns would be all labels, as for the classes of the other kinds."""
+    text = render(replace(tiny(), n_positive=3, n_negative=1), look=Look(unicode=False))
+    assert "  positive  3  " + "#" * 30 + "\n" in text
+    assert "  negative  1  " + "#" * 10 + "\n" in text
 
 
 def test_colours_on_a_terminal_alone(monkeypatch):

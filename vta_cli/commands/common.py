@@ -73,6 +73,12 @@ ScoreClassOption = Annotated[
         "the largest; !NAME: of all but this one.",
     ),
 ]
+PoolOption = Annotated[
+    str,
+    typer.Option(
+        help="How the scores of an image's five crops become one: mean, median, max or min."
+    ),
+]
 ColumnOption = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Of a scores file: the column that counts, if not `score`."),
@@ -158,6 +164,11 @@ def choice(value: str, allowed: tuple[str, ...], option: str) -> str:
             "bad-choice", f"{option} cannot be {value!r}", hint=nearest(value, allowed)
         )
     return value
+
+
+def counted(n: int, noun: str) -> str:
+    """Spell a count: ``1 image``, ``2,000 images``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def one_way(

@@ -10,15 +10,18 @@ import typer
 from vta_cli.commands.common import (
     HiddenOption,
     LinksOption,
+    PoolOption,
     QuietOption,
     SourceArgument,
     StoreOption,
     choice,
+    counted,
     open_store,
     progress,
 )
 
 if TYPE_CHECKING:
+    from vta_cli.heads.pooling import Pool
     from vta_cli.pipelines.score import Model
     from vta_cli.store.store import Store
 
@@ -50,6 +53,7 @@ def dedupe(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="The head of --keep best. Default: newest.")
     ] = None,
+    pool: PoolOption = "mean",
     backbone: Annotated[
         list[str] | None,
         typer.Option("--backbone", "-b", help="Compare in these spaces. Default: the store's own."),
@@ -104,6 +108,7 @@ def dedupe(
     from vta_cli.commands.rows import open_output
     from vta_cli.console.rows import Column
     from vta_cli.errors import UsageError
+    from vta_cli.heads.pooling import check_pool
     from vta_cli.pipelines.dedupe import KEEPS, Keep
     from vta_cli.pipelines.dedupe import dedupe as run
     from vta_cli.pipelines.score import heads_of
@@ -131,6 +136,7 @@ def dedupe(
     if wish is None and which is not None:
         raise UsageError("no-target", "--which needs a folder", hint="add --move-to FOLDER")
     found.check()
+    how = check_pool(pool)
     watch = progress(quiet)
     with open_store(store, read_only=wish is None) as opened:
         if wish is not None:
@@ -139,9 +145,11 @@ def dedupe(
         limit = threshold if threshold is not None else default_threshold(spaces)
         rule = keep or ("best" if model or heads_of(opened) else "largest")
         choice(rule, KEEPS, "--keep")
-        head = _head(opened, model, asked=keep is not None) if rule == "best" else None
+        head = _head(opened, model, how, asked=keep is not None) if rule == "best" else None
         if head is None and rule == "best":
             rule = "largest"
+        if rule != "best" and pool != "mean":
+            watch.note(f"--pool has no part in --keep {rule}: no head is asked")
         report = run(
             opened, found, spaces, watch,
             threshold=limit, keep=cast("Keep", rule), model=head, margin=margin,
@@ -175,7 +183,8 @@ def dedupe(
             items = [Item(source=r.path, rel=r.rel, name=None, score=None) for r in refs]
             arrange(items, wish, opened.journal_dir, found.folders(), sys.argv[1:], watch)
     typer.echo(
-        f"{report.n_images:,} images, {report.n_groups:,} groups at cosine {limit:g}: "
+        f"{counted(report.n_images, 'image')}, {counted(report.n_groups, 'group')} "
+        f"at cosine {limit:g}: "
         f"{report.n_equal:,} exact and {report.n_near:,} near copies besides the keepers "
         f"(kept: {rule})",
         err=True,
@@ -191,13 +200,13 @@ def dedupe(
         typer.echo(f"  left out: {count:,} {reason}", err=True)
 
 
-def _head(store: "Store", name: str | None, *, asked: bool) -> "Model | None":
+def _head(store: "Store", name: str | None, pool: "Pool", *, asked: bool) -> "Model | None":
     """Load the head of --keep best; unasked, a head that does not fit the store is no error."""
     from vta_cli.errors import VtaError
     from vta_cli.pipelines.score import load_model
 
     try:
-        return load_model(store, name)
+        return load_model(store, name, pool=pool)
     except VtaError:
         if asked or name is not None:
             raise

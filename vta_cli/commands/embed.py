@@ -12,6 +12,7 @@ from vta_cli.commands.common import (
     StoreOption,
     ViewsOption,
     choice,
+    counted,
     open_store,
     progress,
 )
@@ -132,7 +133,7 @@ def summary(report: "EmbedReport") -> None:
     from vta_cli.console.errors import printable
 
     typer.echo(
-        f"{report.n_images:,} images: {report.n_known:,} were in the store; "
+        f"{counted(report.n_images, 'image')}: {report.n_known:,} were in the store; "
         f"{report.n_opened:,} files opened; {report.seconds:.1f} s",
         err=True,
     )

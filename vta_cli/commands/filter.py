@@ -10,10 +10,12 @@ from vta_cli.commands.common import (
     ColumnOption,
     HiddenOption,
     LinksOption,
+    PoolOption,
     QuietOption,
     RouteOption,
     ScoreClassOption,
     StoreOption,
+    counted,
     open_store,
     progress,
 )
@@ -37,6 +39,7 @@ def filter_images(
     ] = None,
     route: RouteOption = None,
     score_class: ScoreClassOption = None,
+    pool: PoolOption = "mean",
     column: ColumnOption = None,
     threshold: Annotated[
         float | None, typer.Option("--threshold", "-t", help="Keep scores of at least this.")
@@ -104,7 +107,7 @@ def filter_images(
     with open_store(store, read_only=wish is None) as opened:
         picking = Picking(
             source or [], opened, model, watch, symlinks, hidden,
-            route or (), score_class or (), column,
+            route or (), score_class or (), column, pool,
         )  # fmt: skip
         if wish is not None:
             wish.check(picking.folders, opened.path)
@@ -120,4 +123,4 @@ def filter_images(
     typer.echo(f"{n_kept:,} of {n_scored:,} scored images kept ({share:.1%})", err=True)
     unscored = picking.report.reasons.total()
     if unscored:
-        typer.echo(f"{unscored:,} images have no score (see `vta score`)", err=True)
+        typer.echo(f"{counted(unscored, 'image')} without a score (see `vta score`)", err=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vta_cli.commands.common import choice, one_way
 from vta_cli.commands.rows import read_blocks
 from vta_cli.errors import UsageError
+from vta_cli.heads.pooling import check_pool
 from vta_cli.pipelines.chosen import speak_of
 from vta_cli.pipelines.route import load_route, score_routed
 from vta_cli.pipelines.score import ScoreBlock, ScoreReport, load_model, require_scores, score
@@ -22,6 +23,9 @@ from vta_cli.records import ImageRef, Promise
 if TYPE_CHECKING:
     from vta_cli.pipelines.progress import Progress
     from vta_cli.store.store import Store
+
+MEAN = "mean"
+"""How views are pooled if nothing is said."""
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Picking:
     route: Sequence[str] = ()
     score_class: Sequence[str] = ()
     column: str | None = None
+    pool: str = MEAN
     report: ScoreReport = field(default_factory=ScoreReport)
     low: float = 0.0
     high: float = 1.0
@@ -48,6 +53,7 @@ class Picking:
 
     def __post_init__(self) -> None:
         one_way(self.model, self.route, self.score_class)
+        self._how = check_pool(self.pool)
         links = cast("Symlinks", choice(self.symlinks, SYMLINKS, "--symlinks"))
         self._source = Source(self.specs, links, self.hidden, sys.stdin.buffer)
         column = self.column or "score"
@@ -62,6 +68,8 @@ class Picking:
         if self._files and (self.model or self.route or self.score_class):
             # a note, no error: a settings file may name the model of every day
             self.watch.note(f"{self._files[0]} holds scores already; no head is asked for others")
+        if self._files and self.pool != MEAN:
+            self.watch.note(f"{self._files[0]} holds scores already; --pool has no part in them")
         if self.column is not None and not self._files:
             raise UsageError(
                 "no-scores-file",
@@ -105,12 +113,12 @@ class Picking:
     def _scored(self, store: "Store") -> tuple[str, Promise, Iterator[ScoreBlock]]:
         """Return what the scores are called, what they promise, and the blocks."""
         if self.route:
-            route = load_route(store, self.route)
+            route = load_route(store, self.route, pool=self._how)
             for note in route.notes:
                 self.watch.note(note)
             routed = score_routed(store, self._source, route, self.report, self.watch)
             return route.classifier.name, route.promise, routed
-        model = speak_of(load_model(store, self.model), self.score_class)
+        model = speak_of(load_model(store, self.model, pool=self._how), self.score_class)
         if self.model is None:
             self.watch.note(f"scoring with {model.name}, the newest head of the store")
         for note in model.notes:

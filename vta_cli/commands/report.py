@@ -9,10 +9,12 @@ from vta_cli.commands.common import (
     ColumnOption,
     HiddenOption,
     LinksOption,
+    PoolOption,
     QuietOption,
     RouteOption,
     ScoreClassOption,
     StoreOption,
+    counted,
     open_store,
     progress,
 )
@@ -39,6 +41,7 @@ def report(
     ] = None,
     route: RouteOption = None,
     score_class: ScoreClassOption = None,
+    pool: PoolOption = "mean",
     column: ColumnOption = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
     number: Annotated[
@@ -72,7 +75,7 @@ def report(
     with open_store(store, read_only=True) as opened:
         picking = Picking(
             specs, opened, None if of_file else model, progress(quiet), symlinks, hidden,
-            route or (), score_class or (), column,
+            route or (), score_class or (), column, pool,
         )  # fmt: skip
         scored = list(pick(picking.blocks(make_rule()), make_rule()))
         if not scored:
@@ -91,4 +94,4 @@ def report(
             store=opened, head=head, n_tiles=number,
         )  # fmt: skip
     typer.echo(printable(str(page)))
-    typer.echo(f"{len(scored):,} scored images", err=True)
+    typer.echo(counted(len(scored), "scored image"), err=True)

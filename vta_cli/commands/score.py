@@ -9,6 +9,7 @@ import typer
 from vta_cli.commands.common import (
     HiddenOption,
     LinksOption,
+    PoolOption,
     QuietOption,
     RouteOption,
     ScoreClassOption,
@@ -45,12 +46,7 @@ def score(
             "with --route all heads.",
         ),
     ] = False,
-    pool: Annotated[
-        str,
-        typer.Option(
-            help="How the scores of an image's five crops become one: mean, median, max or min."
-        ),
-    ] = "mean",
+    pool: PoolOption = "mean",
     views: Annotated[
         str,
         typer.Option(

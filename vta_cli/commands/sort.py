@@ -10,6 +10,7 @@ from vta_cli.commands.common import (
     ColumnOption,
     HiddenOption,
     LinksOption,
+    PoolOption,
     QuietOption,
     RouteOption,
     ScoreClassOption,
@@ -40,6 +41,7 @@ def sort(
     ] = None,
     route: RouteOption = None,
     score_class: ScoreClassOption = None,
+    pool: PoolOption = "mean",
     column: ColumnOption = None,
     top: Annotated[
         str | None, typer.Option(metavar="N|P%", help="Only the best N, or the best P percent.")
@@ -108,7 +110,7 @@ def sort(
     with open_store(store, read_only=wish is None) as opened:
         picking = Picking(
             source or [], opened, model, watch, symlinks, hidden,
-            route or (), score_class or (), column,
+            route or (), score_class or (), column, pool,
         )  # fmt: skip
         if wish is not None:
             wish.check(picking.folders, opened.path)

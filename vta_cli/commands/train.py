@@ -63,10 +63,31 @@ def train(
     ] = None,
     histograms: Annotated[
         Path | None,
-        typer.Option(help="File of votes: NIMA's JSON, AVA.txt, TID2013, SAC, or counts as .csv."),
+        typer.Option(
+            help="File of votes: NIMA's JSON, AVA.txt, TID2013, SAC, Kuler's .mat, or counts as "
+            ".csv."
+        ),
     ] = None,
     images: Annotated[
         Path | None, typer.Option(help="With --histograms: the folder of its images.")
+    ] = None,
+    themes: Annotated[
+        Path | None,
+        typer.Option(help="With --histograms of Kuler: themeData.mat, the colours of its themes."),
+    ] = None,
+    swatches: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --themes: the folder for a picture of each rated theme; no file there is "
+            "overwritten."
+        ),
+    ] = None,
+    stars: Annotated[
+        str | None,
+        typer.Option(
+            help="With --themes: how 1..5 stars become scores: high-sd (1 3 5 7 9, the default) "
+            "or low-sd (3 4 5 6 7)."
+        ),
     ] = None,
     pairs: Annotated[
         Path | None, typer.Option(help="A .csv or .jsonl with columns left, right and winner.")
@@ -82,11 +103,13 @@ def train(
     ] = None,
     rater: Annotated[
         str | None,
-        typer.Option(help="Learn from the labels of this rater alone (column rater; SAC's sid)."),
+        typer.Option(
+            help="Learn from the labels of this rater alone (column rater; SAC's sid; Kuler's user)."
+        ),
     ] = None,
     by_rater: Annotated[
         bool,
-        typer.Option("--by-rater", help="With --histograms of SAC: single ratings, with raters."),
+        typer.Option("--by-rater", help="With --histograms of SAC or Kuler: single ratings."),
     ] = False,
     name: Annotated[
         str | None, typer.Option("--name", "-n", help="Name of the head. Default: taste.")
@@ -186,13 +209,15 @@ def train(
     from vta_cli.pipelines.labelled import ByGradients, Plan
     from vta_cli.pipelines.lanes import Engine, Lane, choose
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
-    from vta_cli.pipelines.train_labels import KINDS, Given, read_given
+    from vta_cli.pipelines.train_labels import KINDS, STARS, Given, read_given
     from vta_cli.pipelines.views import check_view
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
     choice(on_conflict, ("error", "drop", "majority"), "--on-conflict")
     if kind is not None:
         choice(kind, KINDS, "--kind")
+    if stars is not None:
+        choice(stars, tuple(STARS), "--stars")
 
     def source(given: Sequence[str | Path] | None) -> Source | None:
         return Source([str(one) for one in given], links, hidden) if given else None
@@ -213,6 +238,9 @@ def train(
         tiers=source([tiers] if tiers else None),
         histograms=histograms,
         images=source([images] if images else None),
+        themes=themes,
+        swatches=swatches,
+        stars=stars,
         pairs=pairs,
         rater=rater,
         by_rater=by_rater,

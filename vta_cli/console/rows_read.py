@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from vta_cli.errors import UsageError
+from vta_cli.errors import UsageError, excerpt
 
 Block = tuple[list[str], list[float | None], list[str]]
 
@@ -111,7 +111,7 @@ def _scores(cells: Sequence[Any], name: str, start: int) -> list[float | None]:
             except (TypeError, ValueError) as error:
                 raise UsageError(
                     "bad-scores",
-                    f"{name}, about line {number}: the score {cell!r} is no number",
+                    f"{name}, about line {number}: the score {excerpt(cell)} is no number",
                     hint="a row without a score has an empty one",
                 ) from error
         raise
@@ -178,7 +178,7 @@ def _parquet(stream: io.BufferedReader, name: str, column: str) -> Iterator[Bloc
 
 def _columns(header: Sequence[str], name: str, column: str) -> tuple[int, int, int | None]:
     """Return where path, score and reason stand; the reason may be missing."""
-    shown = ", ".join(header) if header else "none"
+    shown = excerpt(", ".join(header)) if header else "none"
     at_path = next((header.index(known) for known in PATH_COLUMNS if known in header), None)
     if at_path is None:
         raise UsageError(

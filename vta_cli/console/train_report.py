@@ -9,7 +9,7 @@ from typing import TextIO
 
 import numpy as np
 
-from vta_cli.console.histogram import two_sided
+from vta_cli.console.histogram import count_bars, two_sided
 from vta_cli.console.look import Look, printable
 from vta_cli.console.tables import render_table
 from vta_cli.records import Interval, Margins, MemberReport, Threshold, TrainReport
@@ -38,8 +38,8 @@ def render(report: TrainReport, *, look: Look | None = None, stream: TextIO | No
     Returns
     -------
     str
-        Paragraphs: counts, members, histogram of out-of-fold scores, margins, thresholds, how far
-        to trust it, notes; without a final newline.
+        Paragraphs: counts, bars of them, members, histogram of out-of-fold scores, margins,
+        thresholds, how far to trust it, notes; without a final newline.
     """
     stream = sys.stdout if stream is None else stream
     look = Look.of(stream) if look is None else look
@@ -50,6 +50,7 @@ def render(report: TrainReport, *, look: Look | None = None, stream: TextIO | No
     )
     parts = [
         _counts(report, look),
+        _spread(report, look),
         _members(report.members, report.train_auc, look),
         _histogram(report, look),
         _margins(report.margins, look) if _judged(report) else "",
@@ -75,6 +76,12 @@ def _counts(report: TrainReport, look: Look) -> str:
     lines = [look.style(report.head, "bold")]
     lines += [_wrapped(text, look) for text in (line, f"{judged}; {report.seconds:.1f} s")]
     return "\n".join(lines)
+
+
+def _spread(report: TrainReport, look: Look) -> str:
+    counts = {"positive": report.n_positive, "negative": report.n_negative}
+    lines = count_bars(counts, look).split("\n")
+    return "\n".join(" " * INDENT + line for line in lines)
 
 
 def _members(members: Sequence[MemberReport], train_auc: float, look: Look) -> str:
@@ -117,7 +124,9 @@ def _histogram(report: TrainReport, look: Look) -> str:
     text = two_sided(report.oof_scores, report.targets, look, marks=marks, indent=INDENT)
     n_without = len(report.oof_scores) - n_known
     if n_without:
-        text += "\n" + _dim(f"{n_without:,} images without an out-of-fold score", look)
+        text += "\n" + _dim(
+            f"{n_without:,} image{'s' * (n_without != 1)} without an out-of-fold score", look
+        )
     return text
 
 

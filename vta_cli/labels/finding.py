@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from vta_cli.errors import QUOTED_PATH, excerpt
 from vta_cli.records import ImageRef
 
 IMAGE_SUFFIXES = frozenset(
@@ -39,7 +40,7 @@ class Beside:
         if name not in self._known:  # many raters: many rows of one image
             self._known[name] = self._look(name)
         path = self._known[name]
-        return path, "" if path else f"there is no file {name!r}"
+        return path, "" if path else f"there is no file {excerpt(name, QUOTED_PATH)}"
 
     def _look(self, name: str) -> str | None:
         if "\0" in name:
@@ -89,7 +90,7 @@ class Listing:
         for step, text in looks:
             if found := step.get(text):
                 return _only(sorted(set(found)), name)
-        return None, f"there is no image {name!r}"
+        return None, f"there is no image {excerpt(name, QUOTED_PATH)}"
 
 
 def _stem(name: str) -> str:
@@ -104,7 +105,7 @@ def _only(paths: list[str], name: str) -> tuple[str | None, str]:
         paths = pictures or paths
     if len(paths) == 1:
         return paths[0], ""
-    return None, f"{name!r} may be {paths[0]} or {paths[1]}" + (
+    return None, f"{excerpt(name, QUOTED_PATH)} may be {paths[0]} or {paths[1]}" + (
         f" or {len(paths) - 2:,} more" if len(paths) > 2 else ""
     )
 

@@ -67,7 +67,7 @@ def read_kuler(
     Raises
     ------
     UsageError
-        ``no-such-file``, ``bad-mat``, ``swatch-differs`` or ``no-labels``.
+        ``no-such-file``, ``bad-mat``, ``not-a-folder``, ``swatch-differs`` or ``no-labels``.
     """
     colours, ids = _themes(themes)
     rated = _ratings(ratings)
@@ -134,7 +134,14 @@ def _write(
     folder: Path,
     draw: Draw,
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(
+            "not-a-folder",
+            f"{folder} cannot be the folder of the swatches: a file is in the way",
+            hint="name another folder for the swatches",
+        ) from None
     for place in places:
         file = folder / names[place]
         data = draw(colours[place])

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from vta_cli.errors import UsageError
+from vta_cli.errors import QUOTED_PATH, UsageError, excerpt
 from vta_cli.labels.finding import Beside
 from vta_cli.labels.problems import Problems, listed, without
 from vta_cli.labels.records import Label, LabelSet
@@ -69,7 +69,8 @@ def read_pairs(file: Path) -> LabelSet:
             if plain(shown) in BLANK:
                 n_blank += 1
             else:
-                what = f"the winner {shown!r} is neither left, right, tie nor one of the two images"
+                what = f"the winner {excerpt(shown, QUOTED_PATH)} is neither left, right, tie "
+                what += "nor one of the two images"
                 problems.add("rows without a clear winner", where, what)
             continue
         found = [images.find(name) for name in (left, right)]
@@ -77,7 +78,11 @@ def read_pairs(file: Path) -> LabelSet:
         if first is None or second is None:
             problems.add("pairs of which an image is not there", where, why or why_not)
         elif first == second:
-            problems.add("pairs of an image with itself", where, f"{left!r} stands on both sides")
+            problems.add(
+                "pairs of an image with itself",
+                where,
+                f"{excerpt(left, QUOTED_PATH)} stands on both sides",
+            )
         else:
             weight = weight_of(record, where, problems)
             rater = text(record.get(RATER_COLUMN))

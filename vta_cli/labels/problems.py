@@ -3,10 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from vta_cli.errors import excerpt
+
 SHOWN = 20
 """Problems of one sort that are told one by one."""
 LISTED = 6
 """Values or columns that a message lists."""
+LISTED_CHARACTERS = 160
+"""Of a message's list at most, from its second value on."""
 
 
 class Problems:
@@ -58,5 +62,8 @@ def without(n: int, noun: str, what: str) -> str:
 
 def listed(values: Sequence[str], shown: int = LISTED) -> str:
     """Spell the first few values, and count the others."""
-    text = ", ".join(repr(value) for value in values[:shown])
-    return f"{text} and {len(values) - shown:,} more" if len(values) > shown else text
+    quoted = [excerpt(value) for value in values[:shown]]
+    while len(quoted) > 1 and sum(map(len, quoted)) > LISTED_CHARACTERS:
+        quoted.pop()
+    text, rest = ", ".join(quoted), len(values) - len(quoted)
+    return f"{text} and {rest:,} more" if rest else text

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vta_cli.errors import UsageError
+from vta_cli.errors import UsageError, excerpt
 from vta_cli.labels.problems import Problems, listed
 
 PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img")
@@ -161,7 +161,7 @@ def weight_of(record: Record, where: str, problems: Problems) -> float:
         problems.add(
             "rows whose weight is no number above 0",
             where,
-            f"the weight {shown!r} is no number above 0; taken as 1",
+            f"the weight {excerpt(shown)} is no number above 0; taken as 1",
         )
         return 1.0
     return weight

@@ -14,7 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 from urllib.parse import quote
 
-from vta_cli.errors import UsageError
+from vta_cli.errors import UsageError, excerpt
 from vta_cli.labels.finding import finder
 from vta_cli.labels.problems import Problems
 from vta_cli.labels.records import Label, LabelSet
@@ -105,7 +105,7 @@ def _ratings(file: Path, verified_only: bool, problems: Problems) -> Iterator[_R
                 if isinstance(rating, int | float) and rating in range(1, N_BINS + 1):
                     yield str(path), int(rating), "" if sid is None else str(sid), int(number)
                 else:
-                    what = f"{rating!r} is no whole rating from 1 to {N_BINS}"
+                    what = f"{excerpt(rating)} is no whole rating from 1 to {N_BINS}"
                     problems.add("ratings off the scale", f"{file.name} rating {number}", what)
     except sqlite3.Error as error:
         raise UsageError(

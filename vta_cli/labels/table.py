@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vta_cli.errors import UsageError
+from vta_cli.errors import UsageError, excerpt
 from vta_cli.labels.finding import Beside
 from vta_cli.labels.problems import Problems, listed, without
 from vta_cli.labels.records import Label, LabelSet
@@ -154,7 +154,9 @@ def value_labels(
         where = f"{file.name}:{row.line}"
         value = meaning(row.value)
         if value is None:
-            problems.add(f"rows whose value is {unknown}", where, f"{row.value!r} is {unknown}")
+            problems.add(
+                f"rows whose value is {unknown}", where, f"{excerpt(row.value)} is {unknown}"
+            )
             continue
         path, why = images.find(row.path)
         if path is None:
@@ -184,7 +186,7 @@ def _meaning(rows: Sequence[Row], positive: str | None, file: Path) -> dict[str,
         first, second = sorted(unknown)
         raise UsageError(
             "which-is-positive",
-            f"{file.name} labels images {first!r} and {second!r}",
+            f"{file.name} labels images {excerpt(first)} and {excerpt(second)}",
             hint=f"say which is liked: --positive {first} or --positive {second}",
         )
     if sum(unknown.values()) > sum(counts[v] for v in known) or any(

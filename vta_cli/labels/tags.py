@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from vta_cli.errors import UsageError
+from vta_cli.errors import UsageError, excerpt
 from vta_cli.labels.finding import Beside
 from vta_cli.labels.problems import Problems, listed, without
 from vta_cli.labels.records import ABSENT, PRESENT, UNKNOWN, Label, LabelSet
@@ -106,7 +106,9 @@ def read_tags(
             n_blank += 1
             continue
         for tag in [tag for tag in states if wanted and plain(tag) not in wanted]:
-            problems.add("tags that were not asked for", where, f"the tag {tag!r} is not known")
+            problems.add(
+                "tags that were not asked for", where, f"the tag {excerpt(tag)} is not known"
+            )
             del states[tag]
         weight = weight_of(record, where, problems)
         found.append(_Tagged(path, where, weight, text(record.get(RATER_COLUMN)), states))
@@ -199,7 +201,7 @@ class _Columns:
             else:
                 states[tag] = UNKNOWN
                 if plain(shown) not in BLANK:
-                    said = f"{shown!r} is neither yes nor no of the tag {tag!r}"
+                    said = f"{excerpt(shown)} is neither yes nor no of the tag {excerpt(tag)}"
                     problems.add("cells that are neither yes nor no", where, said)
         return None if set(states.values()) <= {UNKNOWN} else states
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vta_cli.errors import UsageError
+from vta_cli.errors import QUOTED_PATH, UsageError, excerpt
 from vta_cli.labels.finding import Finder
 from vta_cli.labels.problems import Problems
 from vta_cli.labels.records import Label, LabelSet
@@ -58,7 +58,11 @@ def histogram_set(
     for one in found:
         wrong = _wrong(one.counts, len(bins))
         if wrong:
-            problems.add("histograms that cannot be used", one.source, f"{one.name!r} {wrong}")
+            problems.add(
+                "histograms that cannot be used",
+                one.source,
+                f"{excerpt(one.name, QUOTED_PATH)} {wrong}",
+            )
             continue
         path, why = images.find(one.name)
         if path is None:

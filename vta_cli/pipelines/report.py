@@ -102,7 +102,7 @@ def _brackets(ranked: Sequence[Scored], values: Floats, low: float, high: float)
         if len(rows):
             shown = rows[_spread(len(rows), OF_BRACKET)]
             name = f"{edges[tenth]:.3g} to {edges[tenth + 1]:.3g}"
-            share = f"{len(rows):,} images, {len(rows) / len(values):.1%}"
+            share = f"{len(rows):,} image{'s' * (len(rows) != 1)}, {len(rows) / len(values):.1%}"
             sections.append(Section(name, _tiles([ranked[row] for row in shown]), share))
     return sections
 

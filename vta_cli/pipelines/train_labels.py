@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from vta_cli.config import nearest
 from vta_cli.errors import UsageError
+from vta_cli.images.swatches import swatch
 from vta_cli.labels.distribution import of_rater, raters
 from vta_cli.labels.journal import is_journal
 from vta_cli.labels.merge import require_both
@@ -18,8 +20,11 @@ from vta_cli.store.store import Store
 
 MOST_RATERS = 20
 """Raters that an error names."""
+MAT = ".mat"
 KINDS = ("binary", "classes", "ordinal", "scores", "tags")
 """Kinds that a table of labels can be said to hold."""
+STARS: dict[str, Literal["high", "low"]] = {"high-sd": "high", "low-sd": "low"}
+"""How the stars of Kuler's themes become scores, see `vta_cli.labels.kuler`."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class Given:
         A file of votes.
     images : Source or None
         Where the images of the votes are.
+    themes, swatches : Path or None
+        Of votes on Kuler's themes: the file of the colours, and the folder for their pictures.
+    stars : str or None
+        One of `STARS`; None is the first.
     pairs : Path or None
     rater : str or None
         Whose labels alone count.
@@ -62,6 +71,9 @@ class Given:
     tiers: Source | None = None
     histograms: Path | None = None
     images: Source | None = None
+    themes: Path | None = None
+    swatches: Path | None = None
+    stars: str | None = None
     pairs: Path | None = None
     rater: str | None = None
     by_rater: bool = False
@@ -117,7 +129,7 @@ class Given:
         if self.by_rater and self.histograms is None:
             raise UsageError(
                 "wrong-option",
-                "--by-rater is for --histograms FILE of SAC",
+                "--by-rater is for --histograms FILE of SAC or Kuler",
                 hint="a table has a column rater; --rater NAME picks one",
             )
         if self.images is not None and self.histograms is None:
@@ -125,6 +137,32 @@ class Given:
                 "wrong-option",
                 "--images says where the images of --histograms are",
                 hint="leave it out, or give --histograms FILE",
+            )
+        self._check_themes()
+
+    def _check_themes(self) -> None:
+        """Refuse Kuler's ratings without their colours and a folder, and the other way round."""
+        hint = "say --histograms allMTurkRatings.mat --themes themeData.mat --swatches FOLDER"
+        if self.themes is None:
+            if self.swatches is not None or self.stars is not None:
+                raise UsageError(
+                    "wrong-option", "--swatches and --stars are for --themes of Kuler", hint=hint
+                )
+            if self.histograms is not None and self.histograms.suffix.lower() == MAT:
+                raise UsageError(
+                    "no-themes",
+                    f"{self.histograms.name} rates themes that are not given",
+                    hint=hint,
+                )
+            return
+        if self.histograms is None or self.swatches is None:
+            what = "--histograms FILE" if self.histograms is None else "--swatches FOLDER"
+            raise UsageError("no-themes", f"--themes needs {what}", hint=hint)
+        if self.images is not None:
+            raise UsageError(
+                "wrong-option",
+                "--images has no part in --themes: their pictures are drawn into --swatches",
+                hint="leave it out",
             )
 
 
@@ -164,6 +202,11 @@ def _read(store: Store, given: Given) -> LabelSet:
     if given.histograms is not None:
         images = None if given.images is None else _refs(store, given.images)
         single = given.by_rater or given.rater is not None
+        if given.themes is not None:
+            return reader("kuler")(
+                given.themes, given.histograms, given.swatches, swatch,
+                spread=STARS[given.stars or "high-sd"], by_rater=single,
+            )  # fmt: skip
         return reader("histograms")(given.histograms, images, by_rater=single)
     return reader("pairs")(given.pairs)
 
