@@ -104,7 +104,7 @@ def train(
     rater: Annotated[
         str | None,
         typer.Option(
-            help="Learn from the labels of this rater alone (column rater; SAC's sid; Kuler's user)."
+            help="Learn from this rater's labels alone (column rater; SAC's sid; Kuler's user)."
         ),
     ] = None,
     by_rater: Annotated[
