@@ -208,19 +208,25 @@ def _find_space(store: Store, recipe: Recipe, head: str) -> tuple[Space, str]:
     for space in store.spaces():
         if space.n_rows and stands_in(recipe, space.recipe):
             note = (
-                f"{head} was trained on {recipe.precision} vectors of {recipe.backbone}; "
-                f"using the store's {space.recipe.precision} ones"
+                f"{head} was trained on {_way(recipe)} vectors of {recipe.backbone}; "
+                f"using the store's {_way(space.recipe)} ones"
             )
             return space, note
     what = f"{recipe.backbone} (weights {recipe.weights[:12]})"
     raise _missing_space(store, recipe, head, what)
 
 
+def _way(recipe: Recipe) -> str:
+    """Say how vectors were computed, as far as vectors of equal kin may differ."""
+    return f"{recipe.precision} {'fast-decode' if 'resize' in recipe.extra else 'exact-decode'}"
+
+
 def stands_in(wanted: Recipe, have: Recipe) -> bool:
     """Tell whether vectors of one recipe may be given to a head that wants another.
 
-    Arithmetic precision may differ. A head without a weights digest takes any weights of its
-    backbone, if what the network is shown and how wide its vectors are agree.
+    Arithmetic precision and the program that resized the picture may differ. A head without a
+    weights digest takes any weights of its backbone, if what the network is shown and how wide its
+    vectors are agree.
     """
     if wanted.weights != ANY_WEIGHTS:
         return have.kin() == wanted.kin()
