@@ -58,7 +58,7 @@ def test_the_page_holds_histogram_curves_best_worst_and_mistakes(trained_folder,
     assert page.sections["Labelled images, out of fold"] == 5
     brackets = [name for name in page.sections if " to " in name]
     assert brackets
-    shares = re.findall(r"([\d,]+) images, [\d.]+%", text)
+    shares = re.findall(r"([\d,]+) images?, [\d.]+%", text)
     assert sum(map(int, shares)) == 24
     best = text[text.index("<h2>Best") : text.index("<h2>Worst")]
     scores = [float(one) for one in re.findall(r"<b>([\d.]+)</b>", best)]
