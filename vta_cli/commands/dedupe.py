@@ -22,7 +22,9 @@ from vta_cli.commands.common import (
 
 if TYPE_CHECKING:
     from vta_cli.heads.pooling import Pool
+    from vta_cli.pipelines.dedupe import DedupeReport
     from vta_cli.pipelines.score import Model
+    from vta_cli.pipelines.sources import Source
     from vta_cli.store.store import Store
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -34,6 +36,23 @@ ROWS_AT_ONCE = 65536
 def dedupe(
     source: SourceArgument = None,
     store: StoreOption = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIBRARY",
+            help="Only what is new is compared: the images of SOURCE with those of LIBRARY "
+            "(folder, glob, image or list; may be repeated) and with each other, never LIBRARY "
+            "with itself. A copy of an image of LIBRARY belongs to that, which stays untouched.",
+        ),
+    ] = None,
+    against_store: Annotated[
+        bool,
+        typer.Option(
+            "--against-store",
+            help="As --against, with every other image that the store knows and that is still "
+            "there.",
+        ),
+    ] = False,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -47,7 +66,8 @@ def dedupe(
         str | None,
         typer.Option(
             help="Which one of a group stays: best (score), largest (pixels), oldest (file time), "
-            "first (path). Default: best if the store has a head, else largest."
+            "first (path). Default: best if the store has a head, else largest. With --against: "
+            "among the new ones."
         ),
     ] = None,
     model: Annotated[
@@ -69,7 +89,8 @@ def dedupe(
         str | None,
         typer.Option(
             help="What is arranged: duplicates (all but the keepers) or keepers (with every image "
-            "that has no copy). Default: duplicates for --move-to, else keepers."
+            "that has no copy); never an image of --against. Default: duplicates for --move-to, "
+            "else keepers."
         ),
     ] = None,
     copy_to: Annotated[Path | None, typer.Option(help="Copy into this folder.")] = None,
@@ -102,6 +123,7 @@ def dedupe(
       vta dedupe photos/ > duplicates.csv
       vta dedupe photos/ --keep largest --move-to aside/ --dry-run
       vta dedupe photos/ --copy-to unique/
+      vta dedupe incoming/ --against photos/ --move-to aside/
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.arrange.plan import Action, Item
     from vta_cli.commands.arranging import Arrangement, arrange
@@ -111,6 +133,7 @@ def dedupe(
     from vta_cli.heads.pooling import check_pool
     from vta_cli.pipelines.dedupe import KEEPS, Keep
     from vta_cli.pipelines.dedupe import dedupe as run
+    from vta_cli.pipelines.dedupe_against import dedupe_against
     from vta_cli.pipelines.score import heads_of
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
     from vta_cli.pipelines.spaces import default_threshold, spaces_for
@@ -137,6 +160,7 @@ def dedupe(
         raise UsageError("no-target", "--which needs a folder", hint="add --move-to FOLDER")
     found.check()
     how = check_pool(pool)
+    library = _library(found, against or [], in_store=against_store)
     watch = progress(quiet)
     with open_store(store, read_only=wish is None) as opened:
         if wish is not None:
@@ -150,10 +174,17 @@ def dedupe(
             rule = "largest"
         if rule != "best" and pool != "mean":
             watch.note(f"--pool has no part in --keep {rule}: no head is asked")
-        report = run(
-            opened, found, spaces, watch,
-            threshold=limit, keep=cast("Keep", rule), model=head, margin=margin,
-        )  # fmt: skip
+        way = cast("Keep", rule)
+        if library is None:
+            report = run(
+                opened, found, spaces, watch,
+                threshold=limit, keep=way, model=head, margin=margin,
+            )  # fmt: skip
+        else:
+            report = dedupe_against(
+                opened, found, library, spaces, watch,
+                threshold=limit, keep=way, model=head, margin=margin,
+            )  # fmt: skip
         if wish is None:
             with open_output(output_format, output) as out:
                 for start in range(0, max(len(report.members), 1), ROWS_AT_ONCE):
@@ -182,22 +213,62 @@ def dedupe(
             )
             items = [Item(source=r.path, rel=r.rel, name=None, score=None) for r in refs]
             arrange(items, wish, opened.journal_dir, found.folders(), sys.argv[1:], watch)
+    _tell(report, limit, margin, rule)
+
+
+def _library(found: "Source", against: list[str], *, in_store: bool) -> "Source | None":
+    """Return what the source is compared with; None for itself."""
+    from dataclasses import replace
+
+    from vta_cli.errors import UsageError
+
+    if not against and not in_store:
+        return None
+    if against and in_store:
+        raise UsageError(
+            "two-libraries",
+            "--against-store means every image of the store, --against some of them",
+            hint="give one of the two",
+        )
+    if not found.specs:
+        raise UsageError(
+            "no-source",
+            "without a SOURCE every image that the store knows would be new",
+            hint="name what is new: vta dedupe incoming/ --against photos/",
+        )
+    if "-" in found.specs and "-" in against:
+        raise UsageError(
+            "stdin-twice",
+            "stdin cannot be both SOURCE and --against",
+            hint="write one of the two lists to a .txt file",
+        )
+    library = replace(found, specs=against)
+    library.check()
+    return library
+
+
+def _tell(report: "DedupeReport", limit: float, margin: float | None, rule: str) -> None:
+    """Say on stderr what was found, and what was left out."""
+    copies = f"{report.n_equal:,} exact and {report.n_near:,} near copies besides the keepers"
+    what = counted(report.n_images, "image")
+    if report.n_library:
+        what = f"{counted(report.n_images, 'new image')} against {report.n_library:,}"
+        copies += f", {report.n_in_library:,} of them of the library"
     typer.echo(
-        f"{counted(report.n_images, 'image')}, {counted(report.n_groups, 'group')} "
-        f"at cosine {limit:g}: "
-        f"{report.n_equal:,} exact and {report.n_near:,} near copies besides the keepers "
-        f"(kept: {rule})",
+        f"{what}, {counted(report.n_groups, 'group')} at cosine {limit:g}: {copies} (kept: {rule})",
         err=True,
     )
-    if report.recall is not None:
-        sample = report.recall
-        typer.echo(
-            f"  margin {margin:g}: found {sample.n_found:,} of {sample.n_pairs:,} pairs that "
-            f"{sample.n_rows:,} random images have (recall {sample.value:.4f})",
-            err=True,
-        )
+    for sample, where in ((report.recall_library, " with the library"), (report.recall, "")):
+        if sample is not None:
+            typer.echo(
+                f"  margin {margin:g}: found {sample.n_found:,} of {sample.n_pairs:,} pairs that "
+                f"{sample.n_rows:,} random images have{where} (recall {sample.value:.4f})",
+                err=True,
+            )
     for reason, count in report.reasons.most_common():
         typer.echo(f"  left out: {count:,} {reason}", err=True)
+    for reason, count in report.library_reasons.most_common():
+        typer.echo(f"  left out of the library: {count:,} {reason}", err=True)
 
 
 def _head(store: "Store", name: str | None, pool: "Pool", *, asked: bool) -> "Model | None":

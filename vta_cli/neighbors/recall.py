@@ -30,7 +30,12 @@ class Recall:
 
 
 def measure_recall(
-    blocks: RowSource | Sequence[RowSource], threshold: float, pairs: Pairs, *, seed: int = 0
+    blocks: RowSource | Sequence[RowSource],
+    threshold: float,
+    pairs: Pairs,
+    *,
+    library: RowSource | Sequence[RowSource] | None = None,
+    seed: int = 0,
 ) -> Recall:
     """Compare random rows with all rows, losslessly, and look their pairs up in `pairs`.
 
@@ -40,6 +45,8 @@ def measure_recall(
         As given to the `self_join` that made `pairs`.
     pairs : Pairs
         Of a self join, whatever its margin. Equal rows count as one row.
+    library : RowSource or sequence of RowSource, optional
+        Then the pairs are those of ``cross_join(blocks, library)``.
     seed : int
         Of the sample.
 
@@ -52,10 +59,13 @@ def measure_recall(
     n = int(sources[0].shape[0])
     size = min(n, _MOST_ROWS, max(_FEWEST_ROWS, n // _SHARE))
     some = np.sort(np.random.default_rng((seed, n)).choice(n, size, replace=False))
-    true = cross_join(subset(sources, some), sources, threshold, seed=seed)
-    mine, other = pairs.left_same[some[true.left]], pairs.left_same[true.right]
-    apart = mine != other
-    low, high = np.minimum(mine, other)[apart], np.maximum(mine, other)[apart]
-    wanted = np.unique(low * n + high)
-    found = np.isin(wanted, pairs.left * n + pairs.right)
+    others = sources if library is None else as_blocks(library)
+    n_others = int(others[0].shape[0])
+    true = cross_join(subset(sources, some), others, threshold, seed=seed)
+    low, high = pairs.left_same[some[true.left]], pairs.right_same[true.right]
+    if library is None:
+        apart = low != high
+        low, high = np.minimum(low, high)[apart], np.maximum(low, high)[apart]
+    wanted = np.unique(low * n_others + high)
+    found = np.isin(wanted, pairs.left * n_others + pairs.right)
     return Recall(size, len(wanted), int(np.count_nonzero(found)))

@@ -48,6 +48,10 @@ class DedupeReport:
 
     `recall` is that of a join with a narrow margin; None where no pair can have been lost, or where
     so many were alike that they were compared in pieces.
+
+    Only of a comparison with a library: `n_library` images of it; `n_in_library` new images that
+    have a copy in it; `library_reasons`, why others of it were left out; `recall_library`, that of
+    new images with it. Then `refs` and the other counts are of the new images.
     """
 
     members: list[Member] = field(default_factory=list)
@@ -58,16 +62,22 @@ class DedupeReport:
     n_near: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     recall: Recall | None = None
+    n_library: int = 0
+    n_in_library: int = 0
+    library_reasons: Counter[str] = field(default_factory=Counter)
+    recall_library: Recall | None = None
 
 
 @dataclass
-class _Image:
+class Candidate:
+    """An image that can be compared; `pixels` is 0 where they are not known."""
+
     ref: ImageRef
     key: bytes
     pixels: int
 
 
-class _Rows:
+class DistinctRows:
     """Vectors of distinct images in one space, readable in slices: nothing is held in memory."""
 
     def __init__(self, space: Space, rows: NDArray[np.int64]) -> None:
@@ -109,28 +119,15 @@ def dedupe(
         If no image of the source has vectors.
     """
     report = DedupeReport()
-    images = _without_aliases(_images(store, source, spaces, report), report)
+    images = without_aliases(images_of(store, source, spaces, report.reasons), report.reasons)
     report.n_images = len(images)
     report.refs = [image.ref for image in images]
-    if not images:
-        if report.reasons[NOT_EMBEDDED]:
-            raise UsageError(
-                "not-embedded",
-                f"no image of {source.describe()} has the vectors that dedupe needs",
-                hint=f"run: vta embed {' '.join(source.specs)}".rstrip(),
-            )
-        raise UsageError(
-            "no-images", f"no images in {source.describe()}", hint="name a folder with pictures"
-        )
-    images = [
-        images[index] for index in _order(images, keep, model)
-    ]  # best first, so that row 0 of a key is its keeper
-    copies: dict[bytes, list[_Image]] = {}
-    for image in images:
-        copies.setdefault(image.key, []).append(image)
+    require_candidates(images, source, report.reasons)
+    # best first, so that the first image of a key is its keeper
+    copies = by_content([images[index] for index in keep_order(images, keep, model)])
     distinct = list(copies)
     keys = key_rows(distinct)
-    rows = [_Rows(space, space.locate(keys)) for space in spaces]
+    rows = [DistinctRows(space, space.locate(keys)) for space in spaces]
     with progress.stage("compare", len(distinct)) as stage:
         order = np.arange(len(distinct), dtype=np.int64)
 
@@ -141,36 +138,66 @@ def dedupe(
         result = group_rows(
             rows, threshold, order, margin=margin, progress=stage.advance, check=check
         )
-    _collect(report, [copies[key] for key in distinct], result.group, result.keeper,
+    collect(report, [copies[key] for key in distinct], result.group, result.keeper,
              result.similarity)  # fmt: skip
     return report
 
 
-def _images(
-    store: Store, source: Source, spaces: Sequence[Space], report: DedupeReport
-) -> list[_Image]:
-    found: list[_Image] = []
+def require_candidates(images: Sequence[Candidate], source: Source, reasons: Counter[str]) -> None:
+    """Refuse a source of which no image can be compared.
+
+    Raises
+    ------
+    UsageError
+        ``not-embedded`` or ``no-images``.
+    """
+    if images:
+        return
+    if reasons[NOT_EMBEDDED]:
+        raise UsageError(
+            "not-embedded",
+            f"no image of {source.describe()} has the vectors that dedupe needs",
+            hint=f"run: vta embed {' '.join(source.specs)}".rstrip(),
+        )
+    raise UsageError(
+        "no-images", f"no images in {source.describe()}", hint="name a folder with pictures"
+    )
+
+
+def by_content(images: Sequence[Candidate]) -> dict[bytes, list[Candidate]]:
+    """Return the images of each content, contents and images in the order given."""
+    copies: dict[bytes, list[Candidate]] = {}
+    for image in images:
+        copies.setdefault(image.key, []).append(image)
+    return copies
+
+
+def images_of(
+    store: Store, source: Source, spaces: Sequence[Space], reasons: Counter[str]
+) -> list[Candidate]:
+    """Return the images of a source that have vectors in all spaces; count the others."""
+    found: list[Candidate] = []
     for batch in known_refs(store, source):
-        usable: list[_Image] = []
+        usable: list[Candidate] = []
         for item in batch:
             reason = _reason(item)
             if reason:
-                report.reasons[reason] += 1
+                reasons[reason] += 1
             elif isinstance(item, Known) and item.entry is not None and item.entry.key is not None:
                 entry = item.entry
                 n_pixels = (entry.width or 0) * (entry.height or 0)
-                usable.append(_Image(item.ref, item.entry.key, n_pixels))
+                usable.append(Candidate(item.ref, item.entry.key, n_pixels))
         if not usable:
             continue
         keys = key_rows([image.key for image in usable])
         lacks = np.logical_or.reduce([space.missing(keys) for space in spaces])
-        report.reasons[NOT_EMBEDDED] += int(lacks.sum())
+        if lacks.any():
+            reasons[NOT_EMBEDDED] += int(lacks.sum())
         found.extend(image for image, lack in zip(usable, lacks, strict=True) if not lack)
-    report.reasons = +report.reasons
     return found
 
 
-def _without_aliases(images: list[_Image], report: DedupeReport) -> list[_Image]:
+def without_aliases(images: list[Candidate], reasons: Counter[str]) -> list[Candidate]:
     """Leave out paths that lead through symbolic links to a file that is there by its own path.
 
     Such a path is no copy: to take the file itself aside as a duplicate would break the link that
@@ -189,7 +216,7 @@ def _without_aliases(images: list[_Image], report: DedupeReport) -> list[_Image]
         path = image.ref.path
         target = real.get(path, path)
         if target != path and (target in own or target in seen):
-            report.reasons[ALIAS] += 1
+            reasons[ALIAS] += 1
             continue
         seen.add(target)
         kept.append(image)
@@ -204,7 +231,7 @@ def _reason(item: Known | Skip) -> str:
     return item.entry.reason or ""
 
 
-def _order(images: Sequence[_Image], keep: Keep, model: Model | None) -> NDArray[np.int64]:
+def keep_order(images: Sequence[Candidate], keep: Keep, model: Model | None) -> NDArray[np.int64]:
     """Return the images' indices, the ones to keep first; ties in source order."""
     if keep == "largest":
         value = np.array([-image.pixels for image in images], dtype=np.float64)
@@ -223,7 +250,7 @@ def _order(images: Sequence[_Image], keep: Keep, model: Model | None) -> NDArray
     return np.argsort(value, kind="stable").astype(np.int64)
 
 
-def _scores(images: Sequence[_Image], model: Model) -> NDArray[np.float64]:
+def _scores(images: Sequence[Candidate], model: Model) -> NDArray[np.float64]:
     scores = np.full(len(images), -np.inf)
     for start in range(0, len(images), BLOCK_ROWS):
         part = images[start : start + BLOCK_ROWS]
@@ -237,9 +264,9 @@ def _scores(images: Sequence[_Image], model: Model) -> NDArray[np.float64]:
     return scores
 
 
-def _collect(
+def collect(
     report: DedupeReport,
-    copies: Sequence[Sequence[_Image]],
+    copies: Sequence[Sequence[Candidate]],
     group: NDArray[np.int64],
     keeper: NDArray[np.bool_],
     similarity: NDArray[np.float32],
@@ -253,7 +280,7 @@ def _collect(
     clusters = sorted(
         [*members.values(), *alone], key=lambda c: min(c, key=lambda i: (not keeper[i], i))
     )
-    for number, cluster in enumerate(clusters):
+    for number, cluster in enumerate(clusters, report.n_groups):
         head = next((i for i in cluster if keeper[i]), cluster[0])
         ordered = [head, *(i for i in cluster if i != head)]
         for index in ordered:
@@ -263,4 +290,4 @@ def _collect(
                 report.members.append(Member(number, image.ref, near, is_keeper))
                 report.n_equal += place > 0
                 report.n_near += place == 0 and index != head
-    report.n_groups = len(clusters)
+    report.n_groups += len(clusters)
