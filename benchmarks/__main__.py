@@ -30,6 +30,8 @@ BENCHMARKS = [
     ("classic backbone: speed", "classic_speed", [], [], False),
     ("near-duplicate join", "dedupe_join", ["--rows", "5000", "50000", "--peers"],
      ["--rows", "10000", "100000", "1000000", "--peers"], False),
+    ("a new folder against a library", "dedupe_join", ["--rows", "50000", "--new", "1000"],
+     ["--rows", "100000", "--new", "2000"], False),
     ("training", "train_speed", ["--sizes", "200x6784", "4000x768", "--turns", "1"], [], False),
     ("heads against the original", "heads_vs_original", None, [], True),
     ("learning while labelling", "retrain_speed", None, [], False),

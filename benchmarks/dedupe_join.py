@@ -1,10 +1,10 @@
 """Near-duplicate join: core-seconds, recall and peak memory, beside what a user would pick instead.
 
-    python -m benchmarks.dedupe_join [--rows 20000 ...] [--threshold 0.96] [--peers]
+    python -m benchmarks.dedupe_join [--rows 20000 ...] [--threshold 0.96] [--peers] [--new 2000]
 
 Each method runs in a process of its own on the same memory-mapped float16 file, so that peak memory
 is its own (touched pages of the file included). Core-seconds are the CPU time of the process, after
-imports; quote their ratios.
+imports; quote their ratios. With `--new` that many of the rows are new, and the others a library.
 """
 
 import argparse
@@ -98,12 +98,37 @@ def dense_rows(rows: NDArray[np.float16], threshold: float) -> Codes:
     return _codes(left[left < right], right[left < right], len(rows))
 
 
+def against(rows: NDArray[np.float16], threshold: float, n_new: int) -> Codes:
+    """Groups of the first rows against the others, as `vta dedupe --against` finds them."""
+    from vta_cli.neighbors.against import group_against
+
+    found = group_against(rows[:n_new], rows[n_new:], threshold, np.arange(n_new))
+    mine = np.flatnonzero(found.host >= 0)
+    return _codes(mine, found.host[mine] + n_new, rows.shape[0])
+
+
+def against_sgemm(rows: NDArray[np.float16], threshold: float, n_new: int) -> Codes:
+    """Products of the first rows with all others in float32; the most similar library row."""
+    new = _unit(rows[:n_new])
+    new @ new.T  # among the new, which the other one looks at as well
+    best, host = np.full(n_new, -1.0, np.float32), np.zeros(n_new, np.int64)
+    for start in range(n_new, rows.shape[0], _BLOCK):
+        cosine = new @ _unit(rows[start : start + _BLOCK]).T
+        top = cosine.argmax(axis=1)
+        value = cosine[np.arange(n_new), top]
+        host = np.where(value > best, top + start, host)
+        best = np.maximum(best, value)
+    mine = np.flatnonzero(best >= threshold)
+    return _codes(mine, host[mine], rows.shape[0])
+
+
 OURS = {"vta, lossless": lossless, "vta, margin 0.10": narrow}
 PEERS = {"sgemm upper triangle": sgemm, "faiss flat range search": faiss_flat}
 PEERS |= {"original, float64 square": original, "imagededup, dense matrix": dense_rows}
 BYTES_PER_PAIR = {"original, float64 square": 17, "imagededup, dense matrix": 4}
 """What a dense peer holds for each of n squared pairs: square, triangle and mask; the square."""
 LIMIT_CORE_S = 60
+AGAINST = {"vta, against": against, "sgemm, against": against_sgemm}
 
 
 def _unit(rows: NDArray[np.float16]) -> NDArray[np.float32]:
@@ -116,13 +141,16 @@ def _codes(left: Codes, right: Codes, n: int) -> Codes:
     return left.astype(np.int64) * n + right
 
 
-def child(method: str, path: str, threshold: float, out: str) -> None:
+def child(method: str, path: str, threshold: float, out: str, n_new: int) -> None:
     """Run one method and write its pairs; print its cost."""
     rows = np.load(path, mmap_mode="r")
     if method == "faiss flat range search":
         import faiss  # noqa: F401 - its import is not what is measured
     wall, cpu = time.perf_counter(), time.process_time()
-    codes = (OURS | PEERS)[method](rows, threshold)
+    if method in AGAINST:
+        codes = AGAINST[method](rows, threshold, n_new)
+    else:
+        codes = (OURS | PEERS)[method](rows, threshold)
     cost = {
         "core_s": time.process_time() - cpu,
         "wall_s": time.perf_counter() - wall,
@@ -142,11 +170,12 @@ def prepare(n: int, dim: int, threshold: float, path: Path) -> Codes:
     return _codes(low[sure], high[sure], n)
 
 
-def run(method: str, path: Path, threshold: float) -> tuple[dict, Codes]:
+def run(method: str, path: Path, threshold: float, n_new: int = 0) -> tuple[dict, Codes]:
     """Run a method in a process of its own; return its cost and its pairs."""
     out = path.with_name("codes.npy")
     command = [sys.executable, "-m", "benchmarks.dedupe_join", "--child", method]
     command += ["--threshold", str(threshold), "--files", str(path), str(out)]
+    command += ["--new", str(n_new)]
     said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     return json.loads(said), np.load(out)
 
@@ -202,6 +231,30 @@ def measure(n: int, given: argparse.Namespace, folder: Path, before: dict) -> No
         core["vta, lossless"], peak_mib=peak[fast], peer_mib=peak["vta, lossless"])  # fmt: skip
 
 
+def measure_against(n: int, given: argparse.Namespace, folder: Path) -> None:
+    """Print what new rows cost against a library of n rows, beside the join of all with all."""
+    path = folder / "vectors.npy"
+    prepare(n + given.new, given.dim, given.threshold, path)
+    core: dict[str, list[float]] = {method: [] for method in (*AGAINST, "vta, lossless")}
+    peak: dict[str, float] = dict.fromkeys(core, 0.0)
+    found: dict[str, Codes] = {}
+    for _ in range(given.turns):
+        for method, spent in core.items():
+            cost, found[method] = run(method, path, given.threshold, given.new)
+            spent.append(cost["core_s"])
+            peak[method] = max(peak[method], cost["peak_bytes"] / 2**20)
+    differ = np.setxor1d(*(found[method] for method in AGAINST)).size
+    for method, spent in core.items():
+        print(f"{n:>9,}  {f'{method} ({given.new:,} new)':<25} {statistics.median(spent):>9.2f} "
+              f"{peak[method]:>9.0f} {found[method].size:>9,} {'':>8} "
+              f"{differ if method in AGAINST else '':>7}", flush=True)  # fmt: skip
+    mine = "vta, against"
+    for method in ("sgemm, against", "vta, lossless"):
+        name = "all with all" if method == "vta, lossless" else method
+        row(f"{given.new:,} new against {n:,} x {given.dim}, lossless", core[mine], name,
+            core[method], peak_mib=peak[mine], peer_mib=peak[method])  # fmt: skip
+
+
 def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -209,12 +262,13 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--threshold", type=float, default=0.96)
     parser.add_argument("--peers", action="store_true", help="also what a user would pick instead")
+    parser.add_argument("--new", type=int, default=0, help="rows that are held against --rows")
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--files", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        child(given.child, given.files[0], given.threshold, given.files[1])
+        child(given.child, given.files[0], given.threshold, given.files[1], given.new)
         return
     print(f"# {platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
           f"numpy {np.__version__}, dim {given.dim}, cosine >= {given.threshold}")  # fmt: skip
@@ -223,7 +277,10 @@ def main() -> None:
     before: dict[str, tuple[int, float]] = {}
     with tempfile.TemporaryDirectory(prefix="vta-join-") as folder:
         for n in given.rows:
-            measure(n, given, Path(folder), before)
+            if given.new:
+                measure_against(n, given, Path(folder))
+            else:
+                measure(n, given, Path(folder), before)
 
 
 if __name__ == "__main__":
