@@ -1,5 +1,6 @@
 """A sitting without a browser: what it asks, keeps, learns, moves and gives back."""
 
+import os
 import shutil
 import threading
 import time
@@ -262,6 +263,8 @@ def test_what_is_not_embedded_yet_can_be_labelled_at_once(folder, monkeypatch):
 
 def test_what_was_judged_and_moved_before_its_turn_is_embedded_where_it_is(folder, monkeypatch):
     fresh(folder, "more")
+    later = time.time() + 3600  # the catalogue does not believe in files changed after it looked
+    os.utime(folder / "more" / "broken.jpg", (later, later))
     gate = threading.Event()
     opened = Loader._open_lanes
     monkeypatch.setattr(Loader, "_open_lanes", lambda loader: (gate.wait(WAIT_S), opened(loader)))

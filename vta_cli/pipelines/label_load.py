@@ -417,7 +417,9 @@ def _entry_of(ref: ImageRef) -> Entry:
     """Look at a file that the catalogue does not believe in yet: it was changed a moment ago."""
     key, reason, detail = None, None, ""
     try:
-        key = key_of(read_bytes(ref.path))
+        content = read_bytes(ref.path)
+        key = key_of(content)
+        decode(content)  # else what is no image would be shown as one that waits for its vectors
     except UnreadableImageError as error:
         reason, detail = error.slug, error.message
     return Entry(
