@@ -265,6 +265,7 @@ def test_a_heat_shows_whole_pictures_and_its_button(browser, served, size):
     for tab in _tab(browser, served):
         tab.set_viewport_size({"width": size[0], "height": size[1]})
         to(tab, "tournament")
+        expect(tab.locator("#again, #entrants").first).to_be_visible()
         if tab.locator("#again").count():
             tab.locator("#again").click()
         tab.locator("#entrants").fill("8")
