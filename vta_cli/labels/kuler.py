@@ -129,8 +129,8 @@ def _names(colours: NDArray[np.uint8], ids: NDArray[np.int64]) -> tuple[str, ...
 
 
 SWATCH_TIME_S = 1_293_840_000
-"""Time stamp of swatches, 2011, when the themes were published [s]. What a swatch shows follows from
-its theme, whenever it is drawn, and files that changed a moment ago are not taken as known."""
+"""Time stamp of swatches, 2011, when the themes were published [s]. What a swatch shows follows
+from its theme, whenever it is drawn, and files changed a moment ago are not taken as known."""
 
 
 def _write(
