@@ -175,6 +175,21 @@ def test_a_head_of_whole_pictures_is_shown_tiles_and_says_so(tiled, drawn, vta, 
     assert vta(*args, cwd=tiled).code == 0
     ran = vta("score", "pics/", "-m", head, "--views", "five-crop", *store, cwd=tiled)
     assert rows_of(ran.out) == tiles
+    shown = ("pics/", "-m", head, "--views", "five-crop", *store)
+    wanted = {name: float(row["score"]) for name, row in tiles.items()}
+    ran = vta("sort", *shown, cwd=tiled)
+    assert {name: float(row["score"]) for name, row in rows_of(ran.out).items()} == wanted
+    ran = vta("filter", *shown, "--threshold", max(wanted.values()), cwd=tiled)
+    assert ran.out.rpartition("/")[2].strip() == max(wanted, key=wanted.get)
+    ran = vta("dedupe", *shown, "--keep", "best", "--threshold", "0.5", cwd=tiled)
+    assert "it is shown five-crop ones" in ran.err
+    assert rows_of(ran.out)[max(wanted, key=wanted.get)]["keep"] == "true"
+
+
+def test_pooling_one_vector_is_told_to_be_idle(trained_once, vta):
+    ran = vta("score", "pics", "--pool", "max", cwd=trained_once)
+    assert ran.code == 0, ran.err
+    assert "is shown one vector an image: --pool max has no part" in ran.err
 
 
 def test_other_kinds_of_judgement(tiled, drawn, vta, tmp_path):

@@ -79,6 +79,14 @@ PoolOption = Annotated[
         help="How the scores of an image's five crops become one: mean, median, max or min."
     ),
 ]
+ShownOption = Annotated[
+    str,
+    typer.Option(
+        "--views",
+        help="Show the head whole or five-crop vectors; auto: what it was made for, or five crops "
+        "where a head of whole pictures finds nothing else.",
+    ),
+]
 ColumnOption = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Of a scores file: the column that counts, if not `score`."),

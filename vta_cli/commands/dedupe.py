@@ -12,6 +12,7 @@ from vta_cli.commands.common import (
     LinksOption,
     PoolOption,
     QuietOption,
+    ShownOption,
     SourceArgument,
     StoreOption,
     choice,
@@ -22,6 +23,7 @@ from vta_cli.commands.common import (
 
 if TYPE_CHECKING:
     from vta_cli.heads.pooling import Pool
+    from vta_cli.images.tiling import View
     from vta_cli.pipelines.dedupe import DedupeReport
     from vta_cli.pipelines.score import Model
     from vta_cli.pipelines.sources import Source
@@ -74,6 +76,7 @@ def dedupe(
         str | None, typer.Option("--model", "-m", help="The head of --keep best. Default: newest.")
     ] = None,
     pool: PoolOption = "mean",
+    views: ShownOption = "auto",
     backbone: Annotated[
         list[str] | None,
         typer.Option("--backbone", "-b", help="Compare in these spaces. Default: the store's own."),
@@ -137,6 +140,7 @@ def dedupe(
     from vta_cli.pipelines.score import heads_of
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
     from vta_cli.pipelines.spaces import default_threshold, spaces_for
+    from vta_cli.pipelines.views import shown_view
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
     if threshold is not None and not 0.0 < threshold <= 1.0:
@@ -159,7 +163,7 @@ def dedupe(
     if wish is None and which is not None:
         raise UsageError("no-target", "--which needs a folder", hint="add --move-to FOLDER")
     found.check()
-    how = check_pool(pool)
+    how, shown = check_pool(pool), shown_view(views)
     library = _library(found, against or [], in_store=against_store)
     watch = progress(quiet)
     with open_store(store, read_only=wish is None) as opened:
@@ -169,11 +173,15 @@ def dedupe(
         limit = threshold if threshold is not None else default_threshold(spaces)
         rule = keep or ("best" if model or heads_of(opened) else "largest")
         choice(rule, KEEPS, "--keep")
-        head = _head(opened, model, how, asked=keep is not None) if rule == "best" else None
-        if head is None and rule == "best":
-            rule = "largest"
-        if rule != "best" and pool != "mean":
-            watch.note(f"--pool has no part in --keep {rule}: no head is asked")
+        head = None
+        if rule == "best":
+            head = _head(opened, model, how, shown, asked=keep is not None)
+            rule = "best" if head is not None else "largest"
+            for note in head.notes if head is not None else ():
+                watch.note(note)
+        for option, given in (("--pool", pool != "mean"), ("--views", shown is not None)):
+            if rule != "best" and given:
+                watch.note(f"{option} has no part in --keep {rule}: no head is asked")
         way = cast("Keep", rule)
         if library is None:
             report = run(
@@ -271,13 +279,15 @@ def _tell(report: "DedupeReport", limit: float, margin: float | None, rule: str)
         typer.echo(f"  left out of the library: {count:,} {reason}", err=True)
 
 
-def _head(store: "Store", name: str | None, pool: "Pool", *, asked: bool) -> "Model | None":
+def _head(
+    store: "Store", name: str | None, pool: "Pool", views: "View | None", *, asked: bool
+) -> "Model | None":
     """Load the head of --keep best; unasked, a head that does not fit the store is no error."""
     from vta_cli.errors import VtaError
     from vta_cli.pipelines.score import load_model
 
     try:
-        return load_model(store, name, pool=pool)
+        return load_model(store, name, pool=pool, views=views)
     except VtaError:
         if asked or name is not None:
             raise

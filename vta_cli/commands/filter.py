@@ -6,41 +6,17 @@ from typing import Annotated
 
 import typer
 
-from vta_cli.commands.common import (
-    ColumnOption,
-    HiddenOption,
-    LinksOption,
-    PoolOption,
-    QuietOption,
-    RouteOption,
-    ScoreClassOption,
-    StoreOption,
-    counted,
-    open_store,
-    progress,
-)
+from vta_cli.commands.asked import Asked, asks
+from vta_cli.commands.common import counted, open_store, progress
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command("filter")
+@asks
 def filter_images(
-    source: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="SOURCE|SCORES",
-            help="Folder, glob, image, list or - ; or a scores file of `vta score` "
-            "(.csv, .jsonl, .parquet). Left out: every image of the store.",
-        ),
-    ] = None,
-    store: StoreOption = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="A saved head. Default: the newest.")
-    ] = None,
-    route: RouteOption = None,
-    score_class: ScoreClassOption = None,
-    pool: PoolOption = "mean",
-    column: ColumnOption = None,
+    asked: Asked,
+    *,
     threshold: Annotated[
         float | None, typer.Option("--threshold", "-t", help="Keep scores of at least this.")
     ] = None,
@@ -73,9 +49,6 @@ def filter_images(
     null: Annotated[
         bool, typer.Option("--null", "-0", help="End paths with NUL instead of a newline.")
     ] = False,
-    symlinks: LinksOption = "files",
-    hidden: HiddenOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Pick images by score: paths on stdout, or files copied, linked or moved.
 
@@ -103,12 +76,9 @@ def filter_images(
         copy_to=copy_to, link_to=link_to, hardlink_to=hardlink_to, move_to=move_to,
         flat=flat, dry_run=dry_run,
     )  # fmt: skip
-    watch = progress(quiet)
-    with open_store(store, read_only=wish is None) as opened:
-        picking = Picking(
-            source or [], opened, model, watch, symlinks, hidden,
-            route or (), score_class or (), column, pool,
-        )  # fmt: skip
+    watch = progress(asked.quiet)
+    with open_store(asked.store, read_only=wish is None) as opened:
+        picking = Picking(asked, opened, watch)
         if wish is not None:
             wish.check(picking.folders, opened.path)
         kept = pick(picking.blocks(rule), rule)

@@ -1,7 +1,7 @@
-"""What sort and filter share: scored blocks from a source or from a scores file."""
+"""What sort, filter and report share: scored blocks from a source or from a scores file."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from vta_cli.commands.asked import Asked
 from vta_cli.commands.common import choice, one_way
 from vta_cli.commands.rows import read_blocks
 from vta_cli.errors import UsageError
@@ -18,14 +19,15 @@ from vta_cli.pipelines.route import load_route, score_routed
 from vta_cli.pipelines.score import ScoreBlock, ScoreReport, load_model, require_scores, score
 from vta_cli.pipelines.select import Rule, check_range, is_scores_file
 from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
+from vta_cli.pipelines.views import shown_view
 from vta_cli.records import ImageRef, Promise
 
 if TYPE_CHECKING:
     from vta_cli.pipelines.progress import Progress
     from vta_cli.store.store import Store
 
-MEAN = "mean"
-"""How views are pooled if nothing is said."""
+MEAN, AUTO = "mean", "auto"
+"""How views are pooled and which are shown, if nothing is said."""
 
 
 @dataclass
@@ -36,44 +38,41 @@ class Picking:
     the scores, which is `bounded` if none can lie outside.
     """
 
-    specs: list[str]
+    asked: Asked
     store: "Store | None"
-    model: str | None
     watch: "Progress"
-    symlinks: str = "files"
-    hidden: bool = False
-    route: Sequence[str] = ()
-    score_class: Sequence[str] = ()
-    column: str | None = None
-    pool: str = MEAN
     report: ScoreReport = field(default_factory=ScoreReport)
     low: float = 0.0
     high: float = 1.0
     bounded: bool = True
 
     def __post_init__(self) -> None:
-        one_way(self.model, self.route, self.score_class)
-        self._how = check_pool(self.pool)
-        links = cast("Symlinks", choice(self.symlinks, SYMLINKS, "--symlinks"))
-        self._source = Source(self.specs, links, self.hidden, sys.stdin.buffer)
-        column = self.column or "score"
-        self._files = [spec for spec in self.specs if is_scores_file(spec, column)]
+        asked = self.asked
+        specs, self._route = asked.source or [], asked.route or ()
+        one_way(asked.model, self._route, asked.score_class or ())
+        self._how, self._views = check_pool(asked.pool), shown_view(asked.views)
+        links = cast("Symlinks", choice(asked.symlinks, SYMLINKS, "--symlinks"))
+        self._source = Source(specs, links, asked.hidden, sys.stdin.buffer)
+        self._column = asked.column or "score"
+        self._files = [spec for spec in specs if is_scores_file(spec, self._column)]
         self.bounded = not self._files  # a file's scores may be ratings of any range
-        if self._files and len(self._files) != len(self.specs):
+        if self._files and len(self._files) != len(specs):
             raise UsageError(
                 "mixed-sources",
                 "scores files and images cannot be mixed in one run",
                 hint="run `vta score` over the images first",
             )
-        if self._files and (self.model or self.route or self.score_class):
+        if self._files and (asked.model or asked.route or asked.score_class):
             # a note, no error: a settings file may name the model of every day
             self.watch.note(f"{self._files[0]} holds scores already; no head is asked for others")
-        if self._files and self.pool != MEAN:
-            self.watch.note(f"{self._files[0]} holds scores already; --pool has no part in them")
-        if self.column is not None and not self._files:
+        for option, given in (("--pool", asked.pool != MEAN), ("--views", asked.views != AUTO)):
+            if self._files and given:
+                told = f"{self._files[0]} holds scores already; {option} has no part in them"
+                self.watch.note(told)
+        if asked.column is not None and not self._files:
             raise UsageError(
                 "no-scores-file",
-                f"--column {self.column} says which column of a scores file counts, and there is "
+                f"--column {asked.column} says which column of a scores file counts, and there is "
                 "none with such a column",
                 hint="name a file that `vta score` wrote",
             )
@@ -95,7 +94,7 @@ class Picking:
         """
         if self._files:
             for spec in self._files:
-                for refs, scores in read_blocks(spec, self.column or "score"):
+                for refs, scores in read_blocks(spec, self._column):
                     self.report.n_scored += int(np.count_nonzero(~np.isnan(scores)))
                     self.report.reasons["no-score"] += int(np.count_nonzero(np.isnan(scores)))
                     yield refs, scores
@@ -112,14 +111,16 @@ class Picking:
 
     def _scored(self, store: "Store") -> tuple[str, Promise, Iterator[ScoreBlock]]:
         """Return what the scores are called, what they promise, and the blocks."""
-        if self.route:
-            route = load_route(store, self.route, pool=self._how)
+        asked, how, views = self.asked, self._how, self._views
+        if self._route:
+            route = load_route(store, self._route, pool=how, views=views)
             for note in route.notes:
                 self.watch.note(note)
             routed = score_routed(store, self._source, route, self.report, self.watch)
             return route.classifier.name, route.promise, routed
-        model = speak_of(load_model(store, self.model, pool=self._how), self.score_class)
-        if self.model is None:
+        found = load_model(store, asked.model, pool=how, views=views)
+        model = speak_of(found, asked.score_class or ())
+        if asked.model is None:
             self.watch.note(f"scoring with {model.name}, the newest head of the store")
         for note in model.notes:
             self.watch.note(note)

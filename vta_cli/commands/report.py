@@ -1,55 +1,26 @@
 """`vta report`: one HTML file about scored images and the head behind them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vta_cli.commands.common import (
-    ColumnOption,
-    HiddenOption,
-    LinksOption,
-    PoolOption,
-    QuietOption,
-    RouteOption,
-    ScoreClassOption,
-    StoreOption,
-    counted,
-    open_store,
-    progress,
-)
+from vta_cli.commands.asked import Asked, asks
+from vta_cli.commands.common import counted, open_store, progress
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
+@asks
 def report(
-    source: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="SOURCE|SCORES",
-            help="Folder, glob, image, list or - ; or a scores file of `vta score`. "
-            "Left out: every image of the store.",
-        ),
-    ] = None,
-    store: StoreOption = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", help="A saved head. Default: the newest; with a scores file none."
-        ),
-    ] = None,
-    route: RouteOption = None,
-    score_class: ScoreClassOption = None,
-    pool: PoolOption = "mean",
-    column: ColumnOption = None,
+    asked: Asked,
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
     number: Annotated[
         int, typer.Option("--number", "-n", min=1, help="Pictures of a section.")
     ] = 24,
-    symlinks: LinksOption = "files",
-    hidden: HiddenOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Write one self-contained HTML file: histogram, curves, best and worst, mistakes.
 
@@ -70,20 +41,18 @@ def report(
 
     if output.is_dir():
         raise UsageError("is-a-folder", f"{output} is a folder", hint="name a file to write")
-    specs = source or []
-    of_file = any(is_scores_file(spec, column or "score") for spec in specs)
-    with open_store(store, read_only=True) as opened:
-        picking = Picking(
-            specs, opened, None if of_file else model, progress(quiet), symlinks, hidden,
-            route or (), score_class or (), column, pool,
-        )  # fmt: skip
+    model = asked.model
+    of_file = any(is_scores_file(spec, asked.column or "score") for spec in asked.source or ())
+    watch = progress(asked.quiet)
+    with open_store(asked.store, read_only=True) as opened:
+        picking = Picking(replace(asked, model=None) if of_file else asked, opened, watch)
         scored = list(pick(picking.blocks(make_rule()), make_rule()))
         if not scored:
             raise UsageError(
                 "no-scores", "no image has a score", hint="`vta score` says why of each"
             )
         head = None
-        if not route and (model is not None or not of_file):
+        if not asked.route and (model is not None or not of_file):
             head = load_head(find_head(opened, model))
         name = model or ("scores" if head is None else head.meta.get("name", "scores"))
         scale = (picking.low, picking.high)

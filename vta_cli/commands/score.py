@@ -13,6 +13,7 @@ from vta_cli.commands.common import (
     QuietOption,
     RouteOption,
     ScoreClassOption,
+    ShownOption,
     SourceArgument,
     StoreOption,
     choice,
@@ -47,13 +48,7 @@ def score(
         ),
     ] = False,
     pool: PoolOption = "mean",
-    views: Annotated[
-        str,
-        typer.Option(
-            help="Show the head whole or five-crop vectors; auto: what it was made for, or five "
-            "crops where a head of whole pictures finds nothing else."
-        ),
-    ] = "auto",
+    views: ShownOption = "auto",
     output_format: Annotated[
         str | None,
         typer.Option(
@@ -93,13 +88,12 @@ def score(
     from vta_cli.pipelines.score import ScoreReport, load_model, require_scores
     from vta_cli.pipelines.score import score as run
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
-    from vta_cli.pipelines.views import check_view, choose_view
+    from vta_cli.pipelines.views import shown_view
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
     found = Source(source or [], links, hidden, sys.stdin.buffer)
     found.check()
-    check_view(views)
-    how, shown = check_pool(pool), None if views == "auto" else choose_view(views, None)
+    how, shown = check_pool(pool), shown_view(views)
     one_way(model, route or (), score_class or ())
     votes = output_format == FORMAT
     if votes and (route or len(model or ()) > 1):

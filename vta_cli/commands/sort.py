@@ -6,19 +6,8 @@ from typing import Annotated
 
 import typer
 
-from vta_cli.commands.common import (
-    ColumnOption,
-    HiddenOption,
-    LinksOption,
-    PoolOption,
-    QuietOption,
-    RouteOption,
-    ScoreClassOption,
-    StoreOption,
-    choice,
-    open_store,
-    progress,
-)
+from vta_cli.commands.asked import Asked, asks
+from vta_cli.commands.common import choice, open_store, progress
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -26,23 +15,10 @@ ROWS_AT_ONCE = 65536
 
 
 @app.command()
+@asks
 def sort(
-    source: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="SOURCE|SCORES",
-            help="Folder, glob, image, list or - ; or a scores file of `vta score`. "
-            "Left out: every image of the store.",
-        ),
-    ] = None,
-    store: StoreOption = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="A saved head. Default: the newest.")
-    ] = None,
-    route: RouteOption = None,
-    score_class: ScoreClassOption = None,
-    pool: PoolOption = "mean",
-    column: ColumnOption = None,
+    asked: Asked,
+    *,
     top: Annotated[
         str | None, typer.Option(metavar="N|P%", help="Only the best N, or the best P percent.")
     ] = None,
@@ -66,9 +42,6 @@ def sort(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the rows here.")
     ] = None,
-    symlinks: LinksOption = "files",
-    hidden: HiddenOption = False,
-    quiet: QuietOption = False,
 ) -> None:
     """Rank images by score, best first: rows rank,path,score, or a folder that sorts itself.
 
@@ -106,12 +79,9 @@ def sort(
             hardlink_to=to if hardlink else None, move_to=to if move else None,
             flat=False, dry_run=dry_run,
         )  # fmt: skip
-    watch = progress(quiet)
-    with open_store(store, read_only=wish is None) as opened:
-        picking = Picking(
-            source or [], opened, model, watch, symlinks, hidden,
-            route or (), score_class or (), column, pool,
-        )  # fmt: skip
+    watch = progress(asked.quiet)
+    with open_store(asked.store, read_only=wish is None) as opened:
+        picking = Picking(asked, opened, watch)
         if wish is not None:
             wish.check(picking.folders, opened.path)
         ranked = rank(pick(picking.blocks(rule), rule))

@@ -6,7 +6,6 @@ theme and stars 1..5. Ratings count themes from 1, by their row and not by their
 twice. A theme becomes a picture: a swatch is written for each.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -128,11 +127,6 @@ def _names(colours: NDArray[np.uint8], ids: NDArray[np.int64]) -> tuple[str, ...
     return tuple(names)
 
 
-SWATCH_TIME_S = 1_293_840_000
-"""Time stamp of swatches, 2011, when the themes were published [s]. What a swatch shows follows
-from its theme, whenever it is drawn, and files changed a moment ago are not taken as known."""
-
-
 def _write(
     colours: NDArray[np.uint8],
     names: tuple[str, ...],
@@ -154,7 +148,6 @@ def _write(
         try:
             with file.open("xb") as stream:
                 stream.write(data)
-            os.utime(file, (SWATCH_TIME_S, SWATCH_TIME_S))
         except FileExistsError:
             if file.read_bytes() != data:
                 raise UsageError(

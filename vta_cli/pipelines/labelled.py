@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.errors import UsageError, VtaError
+from vta_cli.errors import UnreadableImageError, UsageError, VtaError
+from vta_cli.images.keys import key_of, read_bytes
 from vta_cli.neighbors.components import components
 from vta_cli.neighbors.join import self_join
 from vta_cli.neighbors.regroup import group_rows
@@ -16,7 +17,7 @@ from vta_cli.pipelines.embed import EmbedReport, embed
 from vta_cli.pipelines.lanes import Lane, key_rows
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.score import HEAD_NAME, SUFFIX
-from vta_cli.pipelines.sources import Known, Source, known_refs
+from vta_cli.pipelines.sources import NOT_EMBEDDED, Source, known_refs
 from vta_cli.records import Skip, Vectors
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
@@ -174,8 +175,15 @@ def _keys(
         for item in batch:
             if isinstance(item, Skip):
                 lost.append(item)
-            elif item.entry is None or item.entry.key is None or item.entry.reason:
-                lost.append(_skip_of(item))
+            elif item.entry is None:
+                content = _key_of_bytes(item.ref.path)
+                if isinstance(content, Skip):
+                    lost.append(content)
+                else:
+                    usable.append((item.ref.path, content))
+            elif item.entry.key is None or item.entry.reason:
+                reason = item.entry.reason or "unknown"
+                lost.append(Skip(item.ref.path, reason, item.entry.detail))
             else:
                 usable.append((item.ref.path, item.entry.key))
         if not usable:
@@ -184,16 +192,18 @@ def _keys(
         lacks = np.logical_or.reduce([space.missing(keys) for space in spaces])
         for (path, key), lack in zip(usable, lacks, strict=True):
             if lack:
-                lost.append(Skip(path, "not-embedded", "the store has no vector of it"))
+                lost.append(Skip(path, NOT_EMBEDDED, "the store has no vector of it"))
             else:
                 found[path] = key
     return found, lost
 
 
-def _skip_of(item: Known) -> Skip:
-    if item.entry is None:
-        return Skip(item.ref.path, "not-embedded", "the store has never seen it")
-    return Skip(item.ref.path, item.entry.reason or "unknown", item.entry.detail)
+def _key_of_bytes(path: str) -> bytes | Skip:
+    """Return the key of a file that the catalogue does not know: a copy may have been embedded."""
+    try:
+        return key_of(read_bytes(path))
+    except UnreadableImageError as error:
+        return Skip(path, error.slug, error.message)
 
 
 def lost_notes(lost: Sequence[Skip]) -> list[str]:

@@ -122,6 +122,8 @@ def load_model(
     spaces = tuple(space for space, _ in found)
     if any(space.recipe.n_views > 1 for space in spaces):
         taste = Pooled(taste, pool)
+    elif pool != "mean":
+        notes = (*notes, f"{path.stem} is shown one vector an image: --pool {pool} has no part")
     return Model(path.stem, taste, spaces, notes)
 
 

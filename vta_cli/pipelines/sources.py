@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.errors import UsageError
+from vta_cli.errors import UnreadableImageError, UsageError
+from vta_cli.images.keys import key_of, read_bytes
 from vta_cli.images.sources import scan
 from vta_cli.records import KEY_BYTES, ImageRef, Keys, Skip
 from vta_cli.store.catalogue import Content, Entry
@@ -28,6 +29,7 @@ NOT_EMBEDDED = "not-embedded"
 _NO_KEY = bytes(KEY_BYTES)
 
 Found = ImageRef | Skip
+T = TypeVar("T")
 
 Symlinks = Literal["files", "follow", "skip"]
 SYMLINKS: tuple[str, ...] = ("files", "follow", "skip")
@@ -116,9 +118,10 @@ def refs_of(store: Store, source: Source) -> Iterator[ImageRef | Skip]:
 def known_refs(
     store: Store, source: Source, *, side_files: bool = False
 ) -> Iterator[list[Known | Skip]]:
-    """Yield batches of refs with their catalogue entries, in source order; opens no image.
+    """Yield batches of refs with their catalogue entries, in source order.
 
-    Side files that the catalogue remembers are dropped, or with `side_files` come as skips.
+    Opens no image but those that were new when they were embedded, see `_settled`. Side files that
+    the catalogue remembers are dropped, or with `side_files` come as skips.
     """
     if not source.specs:
         batch: list[Known | Skip] = []
@@ -135,7 +138,7 @@ def known_refs(
         return
     for found in batched(refs_of(store, source), BATCH_REFS):
         refs = [item for item in found if isinstance(item, ImageRef)]
-        entries = iter(store.catalogue.lookup(refs))
+        entries = iter(_settled(store, refs, store.catalogue.lookup(refs), lambda entry: entry))
         known: list[Known | Skip] = []
         for item in found:
             if isinstance(item, Skip):
@@ -149,10 +152,38 @@ def known_refs(
         yield known
 
 
-def known_contents(store: Store, source: Source) -> Iterator[list[tuple[Found, Content | None]]]:
+def _settled(
+    store: Store, refs: Sequence[ImageRef], found: list[T | None], of: Callable[[Entry], T]
+) -> list[T | None]:
+    """Fill in the entries in doubt whose files still have the content that was read.
+
+    A file that was embedded right after it was written has vectors, though the catalogue does not
+    go by its times. These are few, so that their bytes can be asked.
+    """
+    open_ = [index for index, one in enumerate(found) if one is None]
+    doubted = store.catalogue.doubted([refs[index] for index in open_]) if open_ else []
+    for index, entry in zip(open_, doubted, strict=True):
+        if entry is not None and _is_still(entry):
+            found[index] = of(entry)
+    return found
+
+
+def _is_still(entry: Entry) -> bool:
+    if entry.reason == SIDE_FILE:
+        return True  # its name says so
+    try:
+        return key_of(read_bytes(entry.path)) == entry.key
+    except UnreadableImageError as error:
+        return error.slug == entry.reason
+
+
+def known_contents(
+    store: Store, source: Source, *, settle: bool = False
+) -> Iterator[list[tuple[Found, Content | None]]]:
     """Yield batches of refs with what the catalogue knows of their content; opens no image.
 
-    Side files come too. As `known_refs`, without what only decoding tells, and twice as fast.
+    Side files come too. As `known_refs`, without what only decoding tells, and twice as fast; and
+    what was new when it was embedded is opened with `settle` alone.
     """
     if not source.specs:
         entries = store.catalogue.entries()
@@ -160,7 +191,7 @@ def known_contents(store: Store, source: Source) -> Iterator[list[tuple[Found, C
             yield [
                 (
                     ImageRef(entry.path, entry.path.lstrip("/"), entry.size_bytes, entry.mtime_ns),
-                    (entry.key, entry.reason, entry.detail),
+                    _content(entry),
                 )
                 for entry in some
             ]
@@ -168,11 +199,17 @@ def known_contents(store: Store, source: Source) -> Iterator[list[tuple[Found, C
     for found in batched(refs_of(store, source), BATCH_REFS):
         refs = [item for item in found if isinstance(item, ImageRef)]
         contents = store.catalogue.contents(refs)
+        if settle:
+            contents = _settled(store, refs, contents, _content)
         if len(refs) == len(found):
             yield list(zip(found, contents, strict=True))
         else:
             known = iter(contents)
             yield [(item, next(known) if isinstance(item, ImageRef) else None) for item in found]
+
+
+def _content(entry: Entry) -> Content:
+    return entry.key, entry.reason, entry.detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +235,7 @@ class Files:
 
 
 def files_of(store: Store, source: Source, n_at_once: int) -> Iterator[Files]:
-    """Yield the files of a source in its order, at most `n_at_once` together; opens no image."""
+    """Yield the files of a source in its order, at most `n_at_once` together."""
     batches = _catalogued(store) if not source.specs else _scanned(store, source)
     for files in batches:
         for start in range(0, len(files.paths), n_at_once):
@@ -236,7 +273,7 @@ def _catalogued(store: Store) -> Iterator[Files]:
 
 
 def _scanned(store: Store, source: Source) -> Iterator[Files]:
-    for batch in known_contents(store, source):
+    for batch in known_contents(store, source, settle=True):
         refs: list[ImageRef] = []
         paths: list[str] = []
         keys: list[bytes] = []

@@ -68,6 +68,12 @@ def choose_view(wish: str, pin: str | None) -> View:
     return "five-crop" if wish == "five-crop" else "whole"
 
 
+def shown_view(wish: str) -> View | None:
+    """Return the view that a head is to be shown, None for what it was made for."""
+    check_view(wish)
+    return None if wish == "auto" else choose_view(wish, None)
+
+
 def all_views(vectors: Vectors, counts: Sequence[int], n_views: int) -> Vectors:
     """Return the views of images from the vectors of what was shown of them.
 

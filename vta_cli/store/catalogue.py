@@ -156,6 +156,17 @@ class Catalogue:
         """Return of each ref what `lookup` would, less what only decoding tells; twice as fast."""
         return [None if row is None else row[4:] for row in self._match(refs, _CONTENT_COLUMNS)]
 
+    def doubted(self, refs: Sequence[ImageRef]) -> list[Entry | None]:
+        """Return the entries that `lookup` keeps back: all is as it was, but the file was too new.
+
+        Whoever reads the file again can tell by its content key whether it still is what it was.
+        """
+        rows = self._match(refs, _COLUMNS, trusted=False)
+        return [
+            None if row is None else _entry(ref.path, row)
+            for ref, row in zip(refs, rows, strict=True)
+        ]
+
     def pages(self) -> Iterator["Page"]:
         """Iterate over all entries as `entries` does, some thousands at a time, column by column.
 
@@ -298,8 +309,8 @@ class Catalogue:
             yield found
             low = found[-1][0]
 
-    def _match(self, refs: Sequence[ImageRef], columns: str) -> list[Any]:
-        """Return the row of each ref, None unless one is to be believed.
+    def _match(self, refs: Sequence[ImageRef], columns: str, *, trusted: bool = True) -> list[Any]:
+        """Return the row of each ref, None unless one is to be believed, or else only in doubt.
 
         The first four of `columns` are path, size_bytes, mtime_ns and trusted.
         """
@@ -328,8 +339,8 @@ class Catalogue:
             if [row[0] for row in rows] != wanted:  # something came or went since
                 rows = list(map({row[0]: row for row in rows}.get, wanted))
             for number, row in zip(window, rows, strict=True):
-                if row and row[2] == mtimes[number] and row[1] == sizes[number] and row[3]:
-                    found[number] = row
+                if row and row[2] == mtimes[number] and row[1] == sizes[number]:
+                    found[number] = row if bool(row[3]) is trusted else None
         return found
 
     def _range(self, names: Sequence[bytes], columns: str) -> tuple[list[Any], int]:
