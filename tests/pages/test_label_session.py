@@ -274,8 +274,8 @@ def test_what_was_judged_and_moved_before_its_turn_is_embedded_where_it_is(folde
         plan = Plan(folder / "k.jsonl", every=0, move=(folder / "yes", folder / "no"))
         session = Session(store, inputs, plan)
         session.start()
-        until(lambda: session.next(1))
         for _ in range(8):
+            until(lambda: session.next(1))
             item = session.next(1)[0]
             session.judge([(item["key"], liked(item))], "single")
         gate.set()
