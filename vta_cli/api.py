@@ -19,8 +19,9 @@ from vta_cli.backbones.registry import load, resolve
 from vta_cli.errors import UsageError
 from vta_cli.heads.pooling import Pooled, check_pool
 from vta_cli.heads.saved import Head, load_head
-from vta_cli.images.decode import decode, from_pillow
+from vta_cli.images.decode import from_pillow
 from vta_cli.images.keys import read_bytes
+from vta_cli.images.picture import Picture
 from vta_cli.images.views import readings
 from vta_cli.pipelines.aisthetics import check_distribution, fields_of
 from vta_cli.pipelines.score import find_head, recipes_of, stands_in
@@ -133,9 +134,9 @@ class LoadedTaste:
         """
         found: dict[str, list[NDArray[np.float64]]] = {}
         for start in range(0, max(len(images), 1), BATCH):
-            pixels = [_pixels(image) for image in images[start : start + BATCH]]
+            opened = [_opened(image) for image in images[start : start + BATCH]]
             blocks = [
-                _embed(one, recipe, pixels)
+                _embed(one, recipe, opened)
                 for one, recipe in zip(self._backbones, self._recipes, strict=True)
             ]
             score, beside = self.taste.answer(blocks)
@@ -182,16 +183,20 @@ def load_taste(
     return LoadedTaste(load_head(path), weights=weights, device=device, pool=pool)
 
 
-def _embed(backbone: Backbone, recipe: Recipe, pixels: Sequence[Pixels]) -> Vectors:
+def _embed(backbone: Backbone, recipe: Recipe, opened: Sequence[Picture | Pixels]) -> Vectors:
     """Return the vectors of pictures as a head reads them, see `as_read`; none of no pictures."""
-    looks = backbone.recipe.preprocess
-    shown = [readings(one, looks, recipe.view, backbone.resize) for one in pixels]
+    wanted = backbone.recipe.preprocess, recipe.view, backbone.resize
+    shown = [
+        one.readings(*wanted) if isinstance(one, Picture) else readings(one, *wanted)
+        for one in opened
+    ]
     flat = [picture for pictures in shown for picture in pictures]
     vectors = backbone.embed(flat) if flat else np.empty((0, recipe.dim), np.float32)
     return as_read(all_views(vectors, [len(pictures) for pictures in shown], recipe.n_views))
 
 
-def _pixels(image: Any) -> Pixels:
+def _opened(image: Any) -> Picture | Pixels:
+    """Return a file as `vta embed` reads it, and the pixels of what is in memory already."""
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise UsageError(
@@ -203,4 +208,4 @@ def _pixels(image: Any) -> Pixels:
         return image
     if hasattr(image, "convert"):
         return from_pillow(image)
-    return decode(read_bytes(str(image))).pixels
+    return Picture(read_bytes(str(image)))

@@ -137,8 +137,8 @@ class Recipe:
     def kin(self) -> str:
         """Digest without what moves vectors by less than a cosine of .0001 or so.
 
-        That is the precision, and who resized the picture with one and the same filter. Spaces of
-        equal kin may stand in for each other.
+        That is the precision, and who resized the picture, from full size or nearly so, with one
+        and the same filter. Spaces of equal kin may stand in for each other.
         """
         extra = {name: value for name, value in self.extra.items() if name != "resize"}
         return Recipe(**{**self.__dict__, "precision": "fp32", "extra": extra}).digest

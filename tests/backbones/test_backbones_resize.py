@@ -1,5 +1,6 @@
-"""The fast resize stays close to the network's own transform; the exact one equals it."""
+"""The fast way stays close to the network's own transform; the exact one equals it."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,11 @@ import timm
 import torch
 from PIL import Image
 
+from tests.conftest import SHARED
 from vta_cli.backbones import registry
 from vta_cli.backbones.protocol import RESIZE, is_exact
+from vta_cli.backbones.resize import resize
+from vta_cli.images.picture import Picture, shrink_for
 from vta_cli.images.views import apply
 from vta_cli.pipelines.score import stands_in
 
@@ -86,3 +90,57 @@ def test_a_pass_that_is_begun_gives_the_same_rows(both):
     fast, _, _, _ = both
     pictures = small_nets.pictures(5, fast.recipe.preprocess.crop_px)
     assert np.array_equal(fast.start(pictures)(), fast.embed(pictures))
+
+
+def jpeg(pixels):
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def large():
+    """Return large JPEGs of real photographs: enlarged ones, and sharp ones side by side."""
+    files = sorted((SHARED / "biq2021_quality" / "images").glob("*.jpg"))
+    if not files:
+        pytest.skip("no sample data beside the checkout")
+    photos = [Image.open(file).convert("RGB") for file in files[:120:5]]
+    found = [jpeg(np.asarray(one.resize((2480, 1840), Image.BICUBIC))) for one in photos[:5]]
+    for first in (0, 8):
+        parts = [np.asarray(one.resize((512, 460))) for one in photos[first : first + 16]]
+        rows = [np.concatenate(parts[at : at + 4], axis=1) for at in range(0, 16, 4)]
+        found.append(jpeg(np.concatenate(rows)))
+    return found
+
+
+def cosines(backbone, preprocess, large):
+    """Return the cosine between each picture's exact vector and the fast one, half its size."""
+    found = []
+    for data in large:
+        seen = Picture(data)
+        assert shrink_for((seen.width, seen.height), preprocess, "whole") == 2
+        exact = seen.readings(preprocess, "whole", None)[0]
+        fast = seen.readings(preprocess, "whole", resize)[0]
+        assert np.abs(exact.astype(int) - fast).mean() < 0.5
+        u, v = (backbone.embed([one])[0].astype(np.float64) for one in (exact, fast))
+        found.append(u @ v / np.linalg.norm(u) / np.linalg.norm(v))
+    return np.array(found)
+
+
+def test_vectors_of_pictures_decoded_at_half_their_size_hardly_move(both, large):
+    fast, _, _, _ = both
+    found = cosines(fast, replace(fast.recipe.preprocess, resize_px=224), large)
+    assert found.min() >= 0.9999
+
+
+def test_nor_do_those_of_a_network_that_was_trained(large):
+    """SqueezeNet moves as far if one pixel in ten changes by one level."""
+    weights = sorted((SHARED / "weights").rglob("SqueezeNet*.onnx"))
+    if not weights:
+        pytest.skip("no sample weights beside the checkout")
+    pytest.importorskip("onnxruntime")
+    spec = registry.resolve("onnx:squeezenet")
+    backbone = registry.load(spec, weights=str(weights[0]), device="cpu")
+    found = cosines(backbone, backbone.recipe.preprocess, large)
+    assert found.mean() >= 0.9999
+    assert found.min() >= 0.9996

@@ -49,8 +49,8 @@ class BackboneSpec:
     architecture : str
         Digest of the architecture, where it comes from a file and not with the name.
     exact : bool
-        Whether pictures are resized as the network's own transform does it, bit for bit, or by the
-        faster `resize` of a torch network (`RESIZE`).
+        Whether pictures are decoded and resized as the network's own transform does it, bit for
+        bit, or in the faster way of torch networks (`RESIZE`).
     """
 
     name: str
@@ -97,8 +97,10 @@ class Weights:
     source: Literal["none", "file", "cache"]
 
 
-RESIZE = "torch-uint8"
-"""What the extra of a recipe says of its resize, where that is not Pillow's."""
+RESIZE = "torch-uint8/jpeg-dct-4x"
+"""What the extra of a recipe says of its resize, where that is not Pillow's of the full picture:
+torch's, of JPEGs that may have been decoded at a fraction of their size, no less than four times
+the target."""
 
 
 class Backbone(Protocol):
@@ -114,7 +116,7 @@ class Backbone(Protocol):
         A sensible number of pictures per call.
     resize : callable or None
         From pixels, (width, height) and a filter's name to pixels of that size, where the recipe
-        wants another resize than Pillow's.
+        wants another resize than Pillow's; None if and only if the recipe is exact.
     """
 
     recipe: Recipe
@@ -156,8 +158,11 @@ class Ahead(Protocol):
 
 
 def is_exact(recipe: Recipe) -> bool:
-    """Tell whether a recipe's pictures are resized exactly as the network's own transform does."""
-    return recipe.extra.get("resize") != RESIZE
+    """Tell whether a recipe's pictures are decoded and resized as the network's own transform does.
+
+    Bit for bit, that is; otherwise its extra names another way, such as `RESIZE`.
+    """
+    return "resize" not in recipe.extra
 
 
 def net_recipe(

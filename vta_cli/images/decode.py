@@ -41,7 +41,8 @@ from PIL import (  # importing a plug-in registers its format; nothing is left t
 )
 
 from vta_cli.errors import UnreadableImageError
-from vta_cli.images.colour import is_plain, to_srgb, upright
+from vta_cli.images import jpeg
+from vta_cli.images.colour import to_srgb, upright
 from vta_cli.images.formats import DECODABLE, identify, is_cut_short
 from vta_cli.images.gate import MemoryGate
 from vta_cli.images.reasons import REASONS
@@ -65,11 +66,6 @@ MEMORY_BUDGET_BYTES = 3 * 2**29
 """Memory that all decoding threads of the process may hold together, estimated [bytes]: 1.5 GiB,
 so that the process stays below 2 GiB. A picture that would need more alone is refused: JPEG above
 161 million pixels, TIFF above 134, WebP, AVIF and HEIF above 84, JPEG 2000 above 59."""
-
-try:
-    import simplejpeg
-except ImportError:  # no wheel for this platform: slower, the same pixels
-    simplejpeg = None
 
 _ORIENTATION = 0x0112  # EXIF 2.32, tag 274
 
@@ -108,10 +104,10 @@ class Decoded:
 
     Attributes
     ----------
-    pixels : ndarray of shape (height, width, 3), uint8
+    pixels : ndarray of shape (height // shrink, width // shrink, 3), uint8
         Upright sRGB, owned by the caller.
     width, height : int
-        Size of the upright picture [px].
+        Size of the upright picture [px], whatever that of `pixels`.
     format : str
         One of `formats.DECODABLE`, from the content.
     """
@@ -122,13 +118,16 @@ class Decoded:
     format: str
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
+def decode(data: bytes, *, shrink: int = 1, max_pixels: int = MAX_PIXELS) -> Decoded:
     """Decode a whole image file.
 
     Parameters
     ----------
     data : bytes
         The file's content.
+    shrink : {1, 2, 4, 8}
+        Decode a JPEG at this fraction of its size, if it divides both sides (DCT scaling). Which
+        files can be read, and the reasons why others cannot, do not depend on it.
     max_pixels : int
         Pictures that declare more are refused before any pixel is decoded; values above
         `MAX_PIXELS` have no effect.
@@ -136,8 +135,8 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
     Returns
     -------
     Decoded
-        The first frame or page, upright, sRGB, alpha over white (see `colour.to_srgb`). JPEGs are
-        decoded at full size, without DCT scaling, so that the pixels are exactly Pillow's.
+        The first frame or page, upright, sRGB, alpha over white (see `colour.to_srgb`); the pixels
+        are exactly Pillow's.
 
     Raises
     ------
@@ -156,11 +155,13 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
                 # The directory's size is a claim; the PNG inside may be any size that Pillow
                 # admits, but deflate expands at most 1032 times.
                 needed += min(len(data) * 1032, MEMORY_BUDGET_BYTES)
+            shrink = shrink if name == "JPEG" and jpeg.can_shrink(image.size, shrink) else 1
             with _gate.reserve(needed + len(data)):
-                plain = _plain_jpeg(data, image) if name == "JPEG" else None
+                plain = jpeg.pixels_of(data, image, shrink) if name == "JPEG" else None
                 if plain is not None:
                     pixels = upright(plain, _orientation(image))
                 else:
+                    jpeg.shrink_on_load(image, shrink)
                     image.load()
                     _checked_pixels(image, max_pixels)
                     pixels = to_srgb(image, _orientation(image))
@@ -169,23 +170,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
     except Exception as error:  # noqa: BLE001 (plug-ins raise anything, from struct.error to SystemError)
         _fail(error, data, name)
     height, width = pixels.shape[:2]
-    return Decoded(pixels, width, height, name)
-
-
-def _plain_jpeg(data: bytes, image: Image.Image) -> Pixels | None:
-    """Decode an sRGB JPEG straight to bytes of RGB; None where Pillow has to have its say.
-
-    The library under it is Pillow's, with the same exact arithmetic, so the pixels are equal; it
-    takes 2.2 ms where Pillow, which goes by four bytes a pixel, takes 3.2 (512 px). Whatever is
-    damaged or odd is left to Pillow, so that there is one judge of what can be read.
-    """
-    if simplejpeg is None or not is_plain(image):
-        return None
-    try:
-        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB")
-    except (ValueError, RuntimeError, MemoryError):
-        return None
-    return pixels if pixels.shape[1::-1] == image.size else None
+    return Decoded(pixels, width * shrink, height * shrink, name)
 
 
 def probe(data: bytes) -> tuple[int, int, str]:

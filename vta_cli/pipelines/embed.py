@@ -1,8 +1,9 @@
 """Fill the store: every image of a source gets a vector in every wanted space, once.
 
 Unchanged files are told by path, size and time, and are not opened. What is left is read once,
-hashed, decoded once for all backbones, and viewed in worker threads, while the network runs in the
-calling thread. Rows reach the store in sealed shards, so a killed run loses the unsealed rows only.
+hashed, decoded once for all backbones that want the same size, and viewed in worker threads, while
+the network runs in the calling thread. Rows reach the store in sealed shards, so a killed run loses
+the unsealed rows only.
 """
 
 import os
@@ -16,18 +17,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from vta_cli.backbones.protocol import is_exact
 from vta_cli.errors import UnreadableImageError
-from vta_cli.images.decode import decode, probe
 from vta_cli.images.keys import key_of, read_bytes
+from vta_cli.images.picture import Picture
 from vta_cli.images.reasons import is_outdated
 from vta_cli.images.sources import is_side_file, sniff
-from vta_cli.images.tiling import View
-from vta_cli.images.views import Resize, readings
 from vta_cli.pipelines.interrupt import StopRequest
 from vta_cli.pipelines.lanes import Lane, key_rows
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.sources import SIDE_FILE, Found, Source, known_contents
-from vta_cli.records import ImageRef, Pixels, Preprocess, Skip, Vectors
+from vta_cli.records import ImageRef, Pixels, Skip, Vectors
 from vta_cli.store.catalogue import Content, Entry
 from vta_cli.store.store import Store
 
@@ -337,14 +337,15 @@ def _open_image(ref: ImageRef, lanes: Sequence[Lane]) -> _Outcome:
         times[0] = time.perf_counter() - clock
         row = key_rows([key])
         claimed = [lane for lane in lanes if lane.claim(key, row)]
-        width, height, form = probe(data)
-        entry = replace(entry, width=width, height=height, format=form)
+        picture = Picture(data)
+        width, height = picture.width, picture.height
+        entry = replace(entry, width=width, height=height, format=picture.format)
         if not claimed:
             return _Outcome(entry, seconds=(times[0], 0.0, 0.0, 0.0))
         if width * height > LARGE_PIXELS:
             with _large:
-                return _look(data, entry, claimed, times)
-        return _look(data, entry, claimed, times)
+                return _look(picture, entry, claimed, times)
+        return _look(picture, entry, claimed, times)
     except UnreadableImageError as error:
         bad = replace(entry, reason=error.slug, detail=error.message)
         return _Outcome(bad, claimed=claimed, seconds=(times[0], times[1], times[2], times[3]))
@@ -359,27 +360,24 @@ def _head_format(path: str) -> str | None:
         raise UnreadableImageError("io-error", error.strerror or str(error)) from None
 
 
-def _look(data: bytes, entry: Entry, claimed: list[Lane], times: list[float]) -> _Outcome:
-    """Decode once, make each reading once, and run the backbones that like many threads."""
-    clock = time.perf_counter()
-    decoded = decode(data)
-    entry = replace(entry, width=decoded.width, height=decoded.height, format=decoded.format)
-    times[1] = time.perf_counter() - clock
-    shown: dict[tuple[Preprocess, View, Resize | None], list[Pixels]] = {}
+def _look(picture: Picture, entry: Entry, claimed: list[Lane], times: list[float]) -> _Outcome:
+    """Decode, make each reading once, and run the backbones that like many threads."""
     outcome = _Outcome(entry, claimed=claimed)
     for lane in claimed:
         clock = time.perf_counter()
+        recipe = lane.space.recipe  # known already; the network is loaded only if there are pixels
+        picture.pixels(recipe.preprocess, lane.view, exact=is_exact(recipe))
+        times[1] += time.perf_counter() - clock
         backbone = lane.backbone
-        wanted = backbone.recipe.preprocess, lane.view, backbone.resize
         clock = time.perf_counter()
-        if wanted not in shown:
-            shown[wanted] = readings(decoded.pixels, *wanted)
+        shown = picture.readings(recipe.preprocess, lane.view, backbone.resize)
         times[2] += time.perf_counter() - clock
         if backbone.threads:
             clock = time.perf_counter()
-            outcome.vectors.append((lane, backbone.embed(shown[wanted])))
+            outcome.vectors.append((lane, backbone.embed(shown)))
             times[3] += time.perf_counter() - clock
         else:
-            outcome.pixels.append((lane, shown[wanted]))
+            outcome.pixels.append((lane, shown))
+    outcome.entry = replace(entry, width=picture.width, height=picture.height)
     outcome.seconds = (times[0], times[1], times[2], times[3])
     return outcome

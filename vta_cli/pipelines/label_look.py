@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.errors import UnreadableImageError, UsageError
-from vta_cli.images.decode import Decoded, decode
+from vta_cli.images.decode import decode
 from vta_cli.images.keys import key_of, read_bytes
-from vta_cli.images.views import readings
+from vta_cli.images.picture import Picture
 from vta_cli.pages.pictures import Cache, encode
 from vta_cli.pipelines.label import Session
 from vta_cli.pipelines.lanes import Lane
@@ -70,16 +70,16 @@ class Looker:
         UsageError
             ``still-loading`` before the spaces are known.
         """
-        decoded = decode(content)
+        picture = Picture(content)
         loader = self._session.loader
         if loader.sketch is None:
             raise UsageError("still-loading", "the vectors are still being read: try in a moment")
-        vector = loader.sketch.rows(self._vectors(decoded))  # (1, dim)
+        vector = loader.sketch.rows(self._vectors(picture))  # (1, dim)
         n_spaces = len(loader.sketch.dims)
         with self._session.lock:
             pool, fit = self._session.pool, self._session.learner.fit
             found: dict[str, Any] = {
-                "width": decoded.width, "height": decoded.height, "score": None, "members": {},
+                "width": picture.width, "height": picture.height, "score": None, "members": {},
                 "known": pool.row(key_of(content).hex()) is not None,
             }  # fmt: skip
             if fit is not None:
@@ -99,7 +99,7 @@ class Looker:
                 ]
         return found
 
-    def _vectors(self, decoded: Decoded) -> list[Vectors]:
+    def _vectors(self, picture: Picture) -> list[Vectors]:
         """Embed one picture in every space of the pool; the network is loaded once."""
         with self._network:
             if not self._lanes:
@@ -112,7 +112,7 @@ class Looker:
             for lane in self._lanes:
                 backbone = lane.backbone
                 looks = backbone.recipe.preprocess
-                shown = readings(decoded.pixels, looks, lane.view, backbone.resize)
+                shown = picture.readings(looks, lane.view, backbone.resize)
                 blocks.append(one_vector(backbone.embed(shown)[None]))
             return blocks
 
