@@ -1,6 +1,7 @@
 """Embedding with fake backbones that count what they are asked to do."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,6 +93,37 @@ def test_vectors_belong_to_their_images(drawn, tmp_path, lane_of):
             key = np.frombuffer(entry.key, np.uint8)[None]
             for lane in lanes:
                 np.testing.assert_allclose(lane.space.read(key)[0, 0], want, rtol=2e-3)
+
+
+class Coarse(Fake):
+    """A fake with a resize of its own, so it may see JPEGs at a fraction of their size."""
+
+    def __init__(self, name, px):
+        super().__init__(name, Preprocess("squash", px, px))
+        self.recipe = replace(self.recipe, extra={"resize": "corner"})
+        self.seen = set()
+
+    def resize(self, pixels, size, _interpolation):
+        self.seen.add(pixels.shape)
+        return np.ascontiguousarray(pixels[: size[1], : size[0]])
+
+
+def test_vectors_do_not_depend_on_which_backbones_run_together(drawn, tmp_path, lane_of):
+    """Of 96 px, a view of 4 px admits a quarter, one of 8 px the half, an exact one neither."""
+    source = Source([str(drawn / "pics")])
+    found = []
+    for name, chosen in (("all", "abc"), ("a", "a"), ("b", "b"), ("c", "c")):
+        with Store.open(tmp_path / name, create=True) as store:
+            made = {"a": Coarse("fake:a", 4), "b": Coarse("fake:b", 8), "c": Fake("fake:c", SMALL)}
+            lanes = [lane_of(store, made[letter]) for letter in chosen]
+            embed(store, source, lanes, Silent())
+            keys = np.array([list(entry.key) for entry in store.catalogue.entries()], np.uint8)
+            found.append({lane.spec.name: lane.space.read(keys) for lane in lanes})
+            for letter, px in (("a", 24), ("b", 48)):
+                assert made[letter].seen == ({(px, px, 3)} if letter in chosen else set())
+    for alone in found[1:]:
+        for name, vectors in alone.items():
+            assert np.array_equal(vectors, found[0][name])
 
 
 def test_only_the_missing_backbone_runs(drawn, tmp_path, lane_of):
