@@ -125,9 +125,14 @@ def test_go_back_and_judge_again(tab):
 
 def test_the_image_keeps_its_shape_and_zooms(tab):
     assert tab.locator("#stage img").evaluate("i => getComputedStyle(i).objectFit") == "contain"
+    fits = tab.locator("#stage img").evaluate("i => Math.min(i.clientWidth, i.clientHeight)")
     tab.keyboard.press("z")
     expect(tab.locator("#stage")).to_have_class(re.compile("zoomed"))
     expect(tab.locator("#stage img")).to_have_attribute("src", re.compile("/full$"))
+    # a picture smaller than the page grows, and keeps its shape
+    tab.wait_for_function("n => document.querySelector('#stage img').clientWidth > n", arg=fits)
+    side = tab.locator("#stage img").evaluate("i => [i.clientWidth, i.clientHeight]")
+    assert side[0] == pytest.approx(side[1], abs=2)
     tab.keyboard.press("z")
     expect(tab.locator("#stage")).not_to_have_class(re.compile("zoomed"))
 
@@ -156,6 +161,34 @@ def test_retrain_and_move_a_limit(tab):
     )
     tab.locator("#follow").check()
     taken_back(tab)
+
+
+def test_the_next_image_follows_the_limits_and_keys_go_on_after_a_drag(tab):
+    tab.locator("#follow").uncheck()
+    for name, share in (("high", 0.99), ("low", 0.7)):
+        handle = tab.locator(f"#{name}")
+        box, value = handle.bounding_box(), float(handle.input_value())
+        x = [box["x"] + 9 + at * (box["width"] - 18) for at in (value, share)]
+        y = box["y"] + box["height"] / 2
+        tab.mouse.move(x[0], y)
+        tab.mouse.down()
+        with tab.expect_response("**/api/next"):
+            tab.mouse.move(x[1], y, steps=5)
+            tab.mouse.up()
+    inside = tab.evaluate(
+        "fetch('/api/grid?order=liked&n=48').then(r => r.json())"
+        ".then(g => g.items.filter(i => i.score >= 0.7 && i.score <= 0.99).length)"
+    )
+    assert inside >= 4
+    expect(tab.locator("#low")).to_be_focused()
+    seen = []
+    for _ in range(3):
+        before = shown(tab)
+        tab.keyboard.press("2")  # the handle has the focus, and takes the arrows alone
+        expect(tab.locator("#stage img")).not_to_have_attribute("data-key", before)
+        seen.append(float(tab.locator("#probability").inner_text().split()[-1]))
+    assert sum(score >= 0.69 for score in seen) >= 2, seen  # one in a hundred lies outside
+    tab.locator("#follow").check()
 
 
 def test_the_grid_takes_a_page_in_one_key(tab):

@@ -12,12 +12,12 @@ from label_pictures import make_folder
 
 from vta_cli.errors import UsageError
 from vta_cli.heads.taste import Taste
-from vta_cli.labels.journal import Journal, read_journal
+from vta_cli.labels.journal import Journal, judge_event, read_journal
 from vta_cli.pipelines.label import Plan, Session
 from vta_cli.pipelines.label_cup import Cups
 from vta_cli.pipelines.label_load import Inputs, Loader
 from vta_cli.pipelines.label_look import Looker
-from vta_cli.pipelines.label_pool import make_sketch, unit_rows
+from vta_cli.pipelines.label_pool import Pool, make_sketch, unit_rows
 from vta_cli.pipelines.label_serve import export
 from vta_cli.pipelines.sources import Source
 from vta_cli.store.store import Store
@@ -398,3 +398,109 @@ def test_a_sketch_keeps_similarities():
     np.testing.assert_allclose(compact @ compact.T, unit[:50] @ unit[:50].T, atol=0.01)
     coef = random.normal(size=768)
     np.testing.assert_allclose(unit[:50] @ sketch.widen(coef), compact @ coef, atol=1e-3)
+
+
+def test_what_another_process_said_just_before_ones_own_judgement_is_noticed(sit, folder):
+    session = sit()
+    first, second = session.next(2)
+    other = Journal(folder / "j.jsonl")
+    assert not other.alone
+    other.append([judge_event(first["key"], 1, "x", mode="single")])
+    other.close()
+    session.judge([(second["key"], 1)], "single")
+    assert session.state()["positive"] == 14
+
+
+def test_vectors_stay_when_the_pool_grows():
+    pool = Pool()
+    for at in range(64):
+        pool.add(bytes([at]) * 32, f"{at}", f"{at}", (1, 1), askable=True)
+    pool.set_vectors(np.arange(64), np.ones((64, 3), np.float32))
+    pool.add(bytes([64]) * 32, "64", "64", (1, 1), askable=True)
+    np.testing.assert_array_equal(pool.vectors[:64], 1.0)
+    np.testing.assert_array_equal(pool.vectors[64:], 0.0)
+
+
+def labelled_folders(folder):
+    """Make a sitting on pictures that the store does not know.
+
+    yes/ and no/ share one picture; yes/ is a part of the source, which holds a list and an archive.
+    """
+    more = folder / "more"
+    fresh(folder, "more")
+    (more / "list.txt").write_text("p00.jpg\n")
+    (more / "old.zip").write_bytes(b"PK")
+    for at, (name, side) in enumerate((("p00", "yes"), ("p02", "yes"), ("p01", "no"))):
+        (more / side).mkdir(exist_ok=True)
+        (more / f"{name}.jpg").rename(more / side / f"{at}.jpg")
+    (more / "no" / "both.jpg").write_bytes((more / "yes" / "0.jpg").read_bytes())
+    store = Store.open(folder / ".vta")
+    sides = [(Source(["more/yes"]), 1), (Source(["more/no"]), 0)]
+    session = Session(store, Inputs(Source(["more"]), sides), Plan(folder / "k.jsonl", every=0))
+    return session, store
+
+
+def test_labels_of_folders_count_before_their_vectors_come(folder, monkeypatch):
+    gate = threading.Event()
+    opened = Loader._open_lanes
+    monkeypatch.setattr(Loader, "_open_lanes", lambda loader: (gate.wait(WAIT_S), opened(loader)))
+    session, store = labelled_folders(folder)
+    session.start()
+    until(lambda: session.loader.loading.step == "scan" and session.next(1))
+    state = session.state()
+    assert (state["positive"], state["negative"], state["waiting"]) == (2, 2, 4)
+    assert all("/" not in item["name"] for item in session.next(30))  # labelled ones are not asked
+    gone = next(
+        p for p in sorted((folder / "more").glob("p*.jpg")) if str(p) in session.loader._later
+    )
+    gone.unlink()  # as by a user who tidies up meanwhile
+    gate.set()
+    until(lambda: session.loader.loading.step in ("done", "failed"))
+    state = session.state()
+    assert session.loader.loading.problem == ""
+    # what lies in both folders is judged by nobody yet
+    assert (state["positive"], state["negative"], state["waiting"]) == (1, 1, 0)
+    assert state["loading"]["clashes"] == 1
+    assert state["images"] == state["vectors"] == 23
+    assert state["left"] == 21
+    session.close()
+    labels = {Path(label.path).name for label in read_journal(folder / "k.jsonl").labels}
+    assert labels == {"1.jpg", "2.jpg"}
+    store.close()
+
+
+def test_a_tournament_waits_for_its_images_and_is_not_another_folders(sit, folder, monkeypatch):
+    session = sit(labelled=False)
+    cups = Cups(session)
+    cups.begin(8, 4, (0.5, 0.25))
+    for item in cups.view()["items"][:3]:
+        (folder / "pics" / Path(item["name"]).name).unlink()
+    left = cups.view()["items"][3:]
+    session.close()
+    gate = threading.Event()
+    scan = Loader._scan
+    monkeypatch.setattr(Loader, "_scan", lambda loader: (gate.wait(WAIT_S), scan(loader)))
+    again = sit(labelled=False, wait=False)
+    assert Cups(again).view() == {"on": True, "waiting": True}
+    gate.set()
+    until(lambda: again.loader.loading.step == "done")
+    shown = Cups(again).view()["items"]
+    assert shown[0]["key"] == left[0]["key"]
+    assert len(shown) == 4  # those that went away make room
+    again.close()
+    n = len(again.journal.events)
+    with Store.open(folder / ".vta") as store:
+        elsewhere = Session(store, Inputs(Source(["liked"])), Plan(folder / "j.jsonl", every=0))
+        elsewhere.start()
+        until(lambda: elsewhere.loader.loading.step == "done")
+        assert Cups(elsewhere).view()["on"] is False
+        assert len(elsewhere.journal.events) == n
+        elsewhere.close()
+
+
+def test_a_large_undo_answers_with_a_part(sit, monkeypatch):
+    monkeypatch.setattr("vta_cli.pipelines.label.MAX_PAGE", 5)
+    session = sit()
+    session.judge([(key, 1) for key in list(session.standing.judgements)], "tournament")
+    assert len(session.undo()["items"]) == 5
+    assert session.state()["negative"] == 12

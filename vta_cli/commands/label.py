@@ -1,5 +1,6 @@
 """`vta label`: the labelling page."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -157,10 +158,12 @@ def label(
         end = open_page(opened, inputs, plan, port=port, mode=mode, ready=ready, warn=warn)
         if not quiet:
             typer.echo(
-                f"{end.n_positive} liked, {end.n_negative} disliked in {printable(str(file))}\n"
-                f"a full head from these: vta train --labels {printable(str(file))}",
+                f"{end.n_positive} liked, {end.n_negative} disliked in {printable(str(file))}",
                 err=True,
             )
+            if end.n_positive and end.n_negative:
+                train = f"vta train --labels {shlex.quote(printable(str(file)))}"
+                typer.echo(f"a full head from these: {train}", err=True)
         if export_folders is not None:
             done = export(opened, file, export_folders, link=link)
             typer.echo(f"{done} files {'linked' if link else 'copied'} to {export_folders}")

@@ -27,6 +27,8 @@ HEAD_BYTES = 200
 
 JUDGE, WITHDRAW, UNDO, MOVED = "judge", "withdraw", "undo", "moved"
 PAIR, HEAT, CUP = "pair", "heat", "tournament"
+IMPORT = "import"
+"""Mode of labels that were taken over from folders or files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Standing:
     judgements : dict of str to Judgement
         By key; withdrawn ones are absent.
     withdrawn : frozenset of str
-        Keys whose label was taken back.
+        Keys whose label was taken back by somebody, not by a change of the folders.
     pairs : tuple of (str, str)
         Winner and loser of each comparison, in order.
     heats : tuple of dict
@@ -106,6 +108,15 @@ class Journal:
     path : Path
         Made with its folder if it is not there.
 
+    Attributes
+    ----------
+    events : list of dict
+        All events, those of other processes included as far as they were read.
+    problems : list of str
+        Lines that could not be read.
+    alone : bool
+        Whether no other process had the journal open when this one opened it.
+
     Raises
     ------
     UsageError
@@ -120,6 +131,7 @@ class Journal:
         self.problems: list[str] = []
         self._offset = 0
         self._line = 0
+        self._heard = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = path.open("a+b", buffering=0)
@@ -134,10 +146,13 @@ class Journal:
         except BaseException:
             self._file.close()
             raise
+        self._presence = _Presence(path)
+        self.alone = self._presence.alone
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._presence.close()
 
     def append(self, events: Sequence[Mapping[str, Any]], *, batch: str | None = None) -> str:
         """Write events as one action, and return once they are on the disk.
@@ -171,11 +186,17 @@ class Journal:
         self.append([{"event": UNDO, "undone": batch}])
 
     def refresh(self) -> bool:
-        """Read what other processes appended; tell whether there was anything."""
-        before = len(self.events)
+        """Read what other processes appended.
+
+        Returns
+        -------
+        bool
+            Whether there was anything since the last call; what `append` came across counts.
+        """
         with self._locked():
             self._catch_up()
-        return len(self.events) > before
+        heard, self._heard = self._heard, False
+        return heard
 
     def standing(self) -> Standing:
         """Return what the events say now."""
@@ -215,6 +236,7 @@ class Journal:
             _check_header(self.path, event)
             return
         self.events.append(event)
+        self._heard = True
 
     def _write(self, events: Sequence[Mapping[str, Any]]) -> None:
         text = "".join(_line(event) for event in events)
@@ -237,6 +259,32 @@ class Journal:
         except OSError as error:
             os.ftruncate(self._file.fileno(), start)  # half an action is none
             raise _unwritable(self.path, error) from error
+
+
+class _Presence:
+    """Tells whether another process has the journal open, by a shared lock on a file beside it.
+
+    Only for a notice: where the lock cannot be had, one is taken to be alone.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self.alone = True
+        self._handle = -1
+        try:
+            name = journal.with_name(f".{journal.name}.lock")
+            self._handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.alone = False
+            fcntl.flock(self._handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
 
 class _Lock:
@@ -297,7 +345,8 @@ def standing(events: Iterable[Mapping[str, Any]], problems: Sequence[str] = ()) 
             paths[key] = judgements[key].path
         elif kind == WITHDRAW:
             judgements.pop(key, None)
-            withdrawn.add(key)
+            if event.get("mode") != IMPORT:
+                withdrawn.add(key)
         elif kind == PAIR:
             pairs.append((str(event.get("winner")), str(event.get("loser"))))
         elif kind in (HEAT, CUP):

@@ -5,8 +5,9 @@ about half, later rounds fewer, and the round in which an image stops is its tie
 replayed from the heats, so that it survives whatever ends the page.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -41,13 +42,13 @@ class Tournament:
     per_heat: int = PER_HEAT
     round: int = 0
     tier: dict[str, int] = field(default_factory=dict)
-    _left: list[str] = field(default_factory=list)
+    _left: dict[str, None] = field(default_factory=dict)
     _advanced: list[str] = field(default_factory=list)
     _shown: int = 0
 
     def __post_init__(self) -> None:
         self.tier = dict.fromkeys(self.entrants, 0)
-        self._left = list(self.entrants)
+        self._left = dict.fromkeys(self.entrants)
 
     @property
     def done(self) -> bool:
@@ -67,9 +68,13 @@ class Tournament:
         """Share that advanced of those shown in this round so far; None before the first heat."""
         return len(self._advanced) / self._shown if self._shown else None
 
-    def heat(self) -> list[str]:
-        """Return the keys that are to be shown now."""
-        return self._left[: self.per_heat]
+    def heat(self, here: Callable[[str], bool] = lambda _key: True) -> list[str]:
+        """Return the keys that are to be shown now: the next ones of this round that are `here`."""
+        return list(islice(filter(here, self._left), self.per_heat))
+
+    def left(self) -> list[str]:
+        """Return the keys of this round that were not shown yet."""
+        return list(self._left)
 
     def advance(self, shown: Sequence[str], winners: Sequence[str]) -> None:
         """Take the outcome of a heat: of those `shown`, the `winners` go on.
@@ -77,10 +82,9 @@ class Tournament:
         Keys that are not in this round are passed over, so that an outcome that arrives twice
         changes nothing.
         """
-        in_round = set(self._left)
-        judged = [key for key in shown if key in in_round]
-        gone = set(judged)
-        self._left = [key for key in self._left if key not in gone]
+        judged = [key for key in dict.fromkeys(shown) if key in self._left]
+        for key in judged:
+            del self._left[key]
         self._shown += len(judged)
         wanted = set(winners)
         for key in judged:
@@ -97,7 +101,7 @@ class Tournament:
             self.round = len(self.targets)
         if not self.done:
             order = np.random.default_rng(self.round).permutation(len(survivors))
-            self._left = [survivors[at] for at in order]
+            self._left = dict.fromkeys(survivors[at] for at in order)
 
     def to_json(self) -> dict[str, Any]:
         """Return what the page shows."""

@@ -8,7 +8,7 @@ each of which is safe to call from many threads.
 import getpass
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from vta_cli.errors import UsageError
 from vta_cli.labels.acquisition import STRATEGIES, choose, focus
 from vta_cli.labels.acquisition import Pool as Candidates
-from vta_cli.labels.journal import PAIR, Journal, Judgement, judge_event
+from vta_cli.labels.journal import IMPORT, PAIR, Journal, Judgement, judge_event
 from vta_cli.pipelines.label_learn import Learner
-from vta_cli.pipelines.label_load import Inputs, Loader
+from vta_cli.pipelines.label_load import Inputs, Loader, Told
 from vta_cli.pipelines.label_move import Mover
 from vta_cli.pipelines.label_pool import Pool
 from vta_cli.pipelines.label_stats import histograms, sitting_figures
@@ -31,7 +31,6 @@ REMEMBERED_ASKS = 64
 """Images shown last that are not shown again at once, as when they were skipped."""
 MAX_PAGE = 500
 """Images that one request may ask for."""
-IMPORT = "import"
 
 
 @dataclass
@@ -118,7 +117,9 @@ class Session:
         self._random = np.random.default_rng(plan.seed)
         self._sitting = _Sitting()
         self._version = 0
-        self._mover = Mover(store, self.journal, plan.move, on_error) if plan.move else None
+        self._on_error = on_error
+        self._notes: list[str] = []
+        self._mover = Mover(store, self.journal, plan.move, self._tell_of) if plan.move else None
         self.loader = Loader(
             store, self.pool, inputs, self.lock,
             on_labels=self._import, on_vectors=self._vectors_came, on_scanned=self._scanned,
@@ -139,23 +140,28 @@ class Session:
         self.learner.stop()
         self.journal.close()
 
+    def _tell_of(self, note: str) -> None:
+        """Tell of what went wrong beside the page: on it, and to whoever began the sitting."""
+        self._notes.append(note)
+        self._on_error(note)
+
     # what the threads tell
 
-    def _import(self, found: list[tuple[int, int, str]]) -> None:
+    def _import(self, found: list[Told]) -> None:
         """Take over labels of folders and files, unless the journal knows better."""
         with self.lock:
             events = []
             for row, label, where in found:
                 key = self.pool.hex(row)
                 held = self.standing.judgements.get(key)
-                if key in self.standing.withdrawn:
+                if key in self.standing.withdrawn or (held is not None and held.mode != IMPORT):
                     continue
-                if held is None or (held.mode == IMPORT and held.label != label):
+                if label != (None if held is None else held.label):
                     path = self.pool.paths[row]
                     events.append(judge_event(key, label, path, mode=IMPORT, rater=where))
             if events:
                 self.journal.append(events)
-                self._replay()
+            self._replay()
 
     def _vectors_came(self, rows: NDArray[np.int64]) -> None:
         with self.lock:
@@ -195,8 +201,8 @@ class Session:
                 self.pool.label[row] = held.label
         for key, path in self.standing.paths.items():
             row = self.pool.row(key)
-            if row is not None and path:
-                self.pool.paths[row] = path if Path(path).is_file() else self.pool.paths[row]
+            if row is not None and path and path != self.pool.paths[row] and Path(path).is_file():
+                self.pool.paths[row] = path
         self._sitting.judged = {
             key: told
             for key, told in self._sitting.judged.items()
@@ -212,15 +218,17 @@ class Session:
             if self.journal.refresh():
                 self._replay()
             pool, fit, loading = self.pool, self.learner.fit, self.loader.loading
-            free = pool.askable & (pool.label < 0)
+            free, coming = pool.askable & (pool.label < 0), self.loader.coming()
             last = self.learner.history[-1] if self.learner.history else None
             return {
                 "version": self._version,
-                "left": int(free.sum()) + self.loader.n_coming(),
-                "images": int(pool.askable.sum()) + self.loader.n_coming(),
+                "left": int(free.sum()) + coming.unlabelled,
+                "images": int(pool.askable.sum()) + coming.images,
                 "vectors": int((pool.has & pool.askable).sum()),
-                "positive": int((pool.label == 1).sum()),
-                "negative": int((pool.label == 0).sum()),
+                "positive": int((pool.label == 1).sum()) + coming.liked,
+                "negative": int((pool.label == 0).sum()) + coming.disliked,
+                "waiting": int(((pool.label >= 0) & ~pool.has).sum()) + coming.liked
+                + coming.disliked,
                 "sitting": len(self._sitting.judged),
                 "trained_on": None
                 if fit is None
@@ -230,9 +238,10 @@ class Session:
                 "history": self.learner.history[-60:],
                 "training": self.learner.busy,
                 "problem": self.learner.problem or loading.problem,
+                "notes": {"n": len(self._notes), "last": self._notes[-1] if self._notes else ""},
                 "loading": {
                     "step": loading.step, "done": loading.n_done, "total": loading.n_total,
-                    "skipped": loading.n_skipped,
+                    "skipped": loading.n_skipped, "clashes": loading.n_clashes,
                 },
                 "histograms": histograms(pool, fit, self._sitting.judged),
                 "session": sitting_figures(self._sitting.judged),
@@ -275,6 +284,7 @@ class Session:
                     raise UsageError("bad-limit", f"limits {new[0]} to {new[1]}")
                 self.settings.low, self.settings.high = new
                 self.settings.follow = False
+                self._sitting.recent.clear()  # given ahead by the old limits, hardly shown
             if follow is not None:
                 self.settings.follow = follow
                 if follow:
@@ -369,6 +379,8 @@ class Session:
             for row, (key, label), event in zip(rows, verdicts, events, strict=True):
                 self.pool.label[row] = -1 if label is None else label
                 self._keep(key, label, event, batch)
+            if any(label is None for _, label in verdicts):
+                self._replay()
             self._done(batch, len(events))
             if self._mover is not None:
                 self._mover.settle(self.pool, rows, batch)
@@ -404,7 +416,7 @@ class Session:
         Returns
         -------
         dict
-            The images concerned.
+            The images concerned, the last `MAX_PAGE` of them.
 
         Raises
         ------
@@ -422,7 +434,7 @@ class Session:
             for event in events:
                 self._sitting.judged.pop(str(event.get("key")), None)
             self._replay()
-            rows = [self.pool.row(str(event.get("key"))) for event in events]
+            rows = [self.pool.row(str(event.get("key"))) for event in events[-MAX_PAGE:]]
             return {
                 "undone": str(events[0].get("event")) if events else "",
                 "items": [self.item(row) for row in rows if row is not None],
@@ -474,7 +486,7 @@ class Session:
             if fit is not None:
                 known = ~np.isnan(fit.head.oof_scores)
                 opinion[fit.rows[known]] = fit.head.oof_scores[known]
-            found: list[tuple[float, str, dict[str, Any]]] = []
+            found: list[tuple[float, int, float, Judgement]] = []
             for key, held in self.standing.judgements.items():
                 row = self.pool.row(key)
                 if (
@@ -485,16 +497,19 @@ class Session:
                     continue
                 score = float(opinion[row])
                 wrong = abs(held.label - score) if np.isfinite(score) else -1.0
-                entry = self.item(row) | {
+                found.append((wrong, row, score, held))
+            if order == "mistakes":
+                found.sort(key=lambda item: (-item[0], item[3].at))
+            else:
+                found.sort(key=lambda item: item[3].at, reverse=True)
+            page = [
+                self.item(row)
+                | {
                     "at": held.at, "rater": held.rater, "mode": held.mode,
                     "opinion": round(score, 4) if np.isfinite(score) else None,
-                }  # fmt: skip
-                found.append((wrong, held.at, entry))
-            if order == "mistakes":
-                found.sort(key=lambda item: (-item[0], item[1]))
-            else:
-                found.sort(key=lambda item: item[1], reverse=True)
-            page = [entry for _, _, entry in found[start : start + min(n, MAX_PAGE)]]
+                }
+                for _, row, score, held in found[start : start + min(n, MAX_PAGE)]
+            ]  # fmt: skip
             return {"total": len(found), "start": start, "items": page}
 
     # comparisons; tournaments are in `label_cup`
@@ -530,7 +545,13 @@ class Session:
         """Write events of heats and pairs as one action."""
         with self.lock:
             batch = self.journal.append(events)
-            self.standing = self.journal.standing()
+            pairs = [(e["winner"], e["loser"]) for e in events if e["event"] == PAIR]
+            heats = [dict(event) for event in events if event["event"] != PAIR]
+            self.standing = replace(
+                self.standing,
+                pairs=(*self.standing.pairs, *pairs),
+                heats=(*self.standing.heats, *heats),
+            )
             self._done(batch, 0)
             return batch
 

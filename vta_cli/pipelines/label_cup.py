@@ -4,6 +4,7 @@ import csv
 import io
 import uuid
 from collections.abc import Sequence
+from heapq import nlargest
 from itertools import pairwise
 from typing import Any
 
@@ -13,9 +14,12 @@ from vta_cli.errors import UsageError
 from vta_cli.labels.journal import HEAT
 from vta_cli.labels.tournament import TARGETS, Tournament, replay, start_event
 from vta_cli.pipelines.label import Session
+from vta_cli.pipelines.label_load import ENDED
 
 FEWEST, MOST = 2, 16
 """Images that a heat may show."""
+MOST_SHOWN = 60
+"""Images of the highest tiers that are shown at the end."""
 
 
 class Cups:
@@ -57,28 +61,37 @@ class Cups:
         """Return the tournament that is on, or was last finished; None before the first."""
         return replay(self._session.standing.heats)
 
+    def _here(self, key: str) -> bool:
+        return self._session.pool.row(key) is not None
+
     def view(self) -> dict[str, Any]:
         """Return the state and the images of the present heat."""
         with self._session.lock:
-            cup = self.current()
-            if cup is None:
-                return {"on": False, "askable": int(self._session.pool.askable.sum())}
-            rows = [self._session.pool.row(key) for key in cup.heat()] if not cup.done else []
-            items = [self._session.item(row) for row in rows if row is not None]
-            ranked = sorted(cup.tier.items(), key=lambda entry: -entry[1])[:60]
+            pool, cup = self._session.pool, self.current()
+            loaded = self._session.loader.loading.step in ENDED
+            heat = cup.heat(self._here) if cup is not None and not cup.done else []
+            while cup is not None and not cup.done and not heat:
+                if not loaded:  # its images may yet come
+                    return {"on": True, "waiting": True}
+                if not any(map(self._here, cup.entrants)):
+                    break
+                self._write(cup, cup.left(), [])  # these went away, so nobody can judge them
+                cup = self.current()
+                heat = cup.heat(self._here) if cup is not None and not cup.done else []
+            askable = int(pool.askable.sum())
+            if cup is None or not (heat or any(map(self._here, cup.entrants))):
+                return {"on": False, "askable": askable}
+            items = [self._session.item(self._session.row(key)) for key in heat]
+            tiers = cup.tier.items() if cup.done else ()
+            ranked = nlargest(MOST_SHOWN, tiers, key=lambda entry: entry[1])
             best = [
                 self._session.item(row) | {"tier": tier}
                 for key, tier in ranked
-                if tier > 0 and (row := self._session.pool.row(key)) is not None
+                if tier > 0 and (row := pool.row(key)) is not None
             ]
-            lost = len(rows) - len(items)  # images that went away since are passed over
-            if lost and not items and not cup.done:
-                self.advance(cup.heat(), [])
-                return self.view()
-            askable = int(self._session.pool.askable.sum())
             return {
                 "on": True, "askable": askable, "items": items,
-                "best": best if cup.done else [], **cup.to_json(),
+                "best": best, **cup.to_json(),
             }  # fmt: skip
 
     def advance(self, shown: Sequence[str], winners: Sequence[str]) -> None:
@@ -94,17 +107,17 @@ class Cups:
             cup = self.current()
             if cup is None or cup.done:
                 raise UsageError("no-tournament", "no tournament is on")
-            heat = set(cup.heat())
+            heat = set(cup.heat(self._here))
             if not set(shown) <= heat or not set(winners) <= set(shown) or not shown:
                 raise UsageError("stale-heat", "these are not the images of the present heat")
-            self._session.act(
-                [
-                    {
-                        "event": HEAT, "id": cup.id, "round": cup.round, "shown": list(shown),
-                        "winners": list(winners), "rater": self._session.rater,
-                    }
-                ]
-            )  # fmt: skip
+            self._write(cup, shown, winners)
+
+    def _write(self, cup: Tournament, shown: Sequence[str], winners: Sequence[str]) -> None:
+        event = {
+            "event": HEAT, "id": cup.id, "round": cup.round, "shown": list(shown),
+            "winners": list(winners), "rater": self._session.rater,
+        }  # fmt: skip
+        self._session.act([event])
 
     def to_labels(self) -> int:
         """Judge by the finished tournament: who passed the first round is liked, the rest is not.

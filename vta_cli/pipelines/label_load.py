@@ -30,7 +30,7 @@ from vta_cli.pipelines.label_pool import (
 )
 from vta_cli.pipelines.lanes import Engine, Lane, choose
 from vta_cli.pipelines.progress import Silent, Stage
-from vta_cli.pipelines.sources import Known, Source, known_refs
+from vta_cli.pipelines.sources import Known, Source, known_refs, listed
 from vta_cli.records import ImageRef, Skip
 from vta_cli.store.catalogue import Entry
 from vta_cli.store.space import Space
@@ -40,9 +40,13 @@ VECTOR_ROWS = 2_048
 """Rows whose vectors are read together."""
 Labelling = Callable[[str], tuple[int, str]]
 """From the path of an image to its label, and where that was found."""
+Told = tuple[int, int | None, str]
+"""A row, its label, and where that was found; without a label if two sources contradict."""
 FIRST_LOOK = 24
 """Images to ask about that are kept at hand while the store knows none: they are opened, not
 embedded, so that the page begins at once. Those opened before the first fit are embedded first."""
+ENDED = frozenset(("done", "failed", "stopped"))
+"""Steps after which nothing more comes."""
 LOOK_S = 0.5
 """Seconds between two looks whether enough are at hand [s]."""
 FIRST_CHUNK, LAST_CHUNK = 32, 2_048
@@ -84,7 +88,35 @@ class Loading:
     n_done: int = 0
     n_total: int = 0
     n_skipped: int = 0
+    n_clashes: int = 0
     problem: str = ""
+
+
+@dataclass
+class Later:
+    """A file that the store does not know yet.
+
+    Attributes
+    ----------
+    label : (int, str) or None
+        Its label, and where that was found.
+    askable : bool
+        Whether it is of the source.
+    """
+
+    ref: ImageRef
+    label: tuple[int, str] | None
+    askable: bool
+
+
+@dataclass(frozen=True)
+class Coming:
+    """How many files have yet to be opened: of the source, of these unlabelled, and labelled."""
+
+    images: int
+    unlabelled: int
+    liked: int
+    disliked: int
 
 
 class Stopped(Exception):  # noqa: N818 - a request, not an error
@@ -131,7 +163,7 @@ class Loader:
     lock : RLock
         Guards the pool.
     on_labels : callable
-        Told of labels found, as (row, label, where from).
+        Given a list of `Told`.
     on_vectors : callable
         Told of rows that got vectors.
     on_scanned : callable
@@ -145,7 +177,7 @@ class Loader:
         inputs: Inputs,
         lock: threading.RLock,
         *,
-        on_labels: Callable[[list[tuple[int, int, str]]], None],
+        on_labels: Callable[[list[Told]], None],
         on_vectors: Callable[[NDArray[np.int64]], None],
         on_scanned: Callable[[], None],
     ) -> None:
@@ -164,7 +196,9 @@ class Loader:
         self._looker = threading.Thread(target=self._look_ahead, name="vta-look", daemon=True)
         self._row_at: dict[str, int] = {}
         self._random = np.random.default_rng(0)
-        self._later: dict[str, tuple[ImageRef, Labelling | None, bool]] = {}
+        self._later: dict[str, Later] = {}
+        self._told: dict[int, int] = {}
+        self._found: list[Told] = []
         self._thread = threading.Thread(target=self._run, name="vta-load", daemon=True)
 
     def start(self) -> None:
@@ -178,9 +212,18 @@ class Loader:
         if self._looker.is_alive():
             self._looker.join(timeout=60)
 
-    def n_coming(self) -> int:
-        """Return how many files of the source have yet to be opened."""
-        return sum(askable for _, _, askable in self._later.values())
+    def coming(self) -> Coming:
+        """Return how many files have yet to be opened; called under the lock."""
+        images = unlabelled = liked = disliked = 0
+        for later in self._later.values():
+            images += later.askable
+            if later.label is None:
+                unlabelled += later.askable
+            elif later.label[0]:
+                liked += 1
+            else:
+                disliked += 1
+        return Coming(images, unlabelled, liked, disliked)
 
     def _run(self) -> None:
         try:
@@ -206,12 +249,12 @@ class Loader:
             self._take(source, _always(label), askable=False)
         if self._inputs.labels:
             by_path = {label.path: label for label in self._inputs.labels}
-            listed = Source(sorted(by_path), hidden=True)
             self._take(
-                listed,
+                listed(sorted(by_path)),
                 lambda path: (int(by_path[path].value > 0.5), by_path[path].source),
                 askable=False,
             )
+        self._tell()
         self._take(self._inputs.source, None, askable=True)
 
     def _take(self, source: Source, label: Labelling | None, *, askable: bool) -> None:
@@ -221,20 +264,21 @@ class Loader:
                 raise Stopped
 
     def _add(
-        self,
-        batch: Sequence[Known | Skip],
-        label: Labelling | None,
-        *,
-        askable: bool,
+        self, batch: Sequence[Known | Skip], label: Labelling | None, *, askable: bool
     ) -> None:
-        found: list[tuple[int, int, str]] = []
         with self._lock:
             for item in batch:
                 if isinstance(item, Skip):
                     self.loading.n_skipped += 1
                 elif item.entry is None:
-                    self._waiting.append(item.ref.path)
-                    self._later[item.ref.path] = (item.ref, label, askable)
+                    path = item.ref.path
+                    self._waiting.append(path)
+                    given = None if label is None else label(path)
+                    before = self._later.setdefault(path, Later(item.ref, given, askable))
+                    before.askable |= askable
+                    if given and before.label and given[0] != before.label[0]:
+                        before.label, before.askable = None, True
+                        self.loading.n_clashes += 1
                 elif item.entry.key is None or item.entry.reason:
                     self.loading.n_skipped += 1
                 else:
@@ -242,7 +286,25 @@ class Loader:
                     size = (entry.width or 0, entry.height or 0)
                     row = self._pool.add(entry.key or b"", ref.path, ref.rel, size, askable=askable)
                     if label is not None:
-                        found.append((row, *label(ref.path)))
+                        self._note(row, *label(ref.path))
+
+    def _note(self, row: int, label: int, where: str) -> None:
+        """Note the label of a row; one that is labelled both ways is asked about instead."""
+        if self._told.setdefault(row, label) == label:
+            self._found.append((row, label, where))
+        elif self._told[row] >= 0:
+            self._told[row] = -1
+            self.loading.n_clashes += 1
+            self._pool.askable[row] = True
+            self._found.append((row, None, where))
+
+    def _tell(self) -> None:
+        """Hand on the labels that were found; of a contradicted one only that."""
+        with self._lock:
+            found = [
+                told for told in self._found if told[1] is None or self._told[told[0]] == told[1]
+            ]
+            self._found = []
         if found:
             self._on_labels(found)
 
@@ -257,9 +319,11 @@ class Loader:
             free = int((self._pool.askable & (self._pool.label < 0)).sum())
             unknown = [
                 path
-                for path, (_, _, askable) in self._later.items()
-                if askable and path not in self._refused
+                for path, later in self._later.items()
+                if later.askable and later.label is None and path not in self._refused
             ]
+        if free >= FIRST_LOOK:
+            return bool(unknown)
         self._random.shuffle(unknown)
         for path in unknown[: max(0, FIRST_LOOK - free)]:
             if self._stop.is_set():
@@ -275,7 +339,7 @@ class Loader:
                 if later is None:  # it was embedded meanwhile
                     continue
                 size = decoded.width, decoded.height
-                row = self._pool.add(key_of(content), path, later[0].rel, size, askable=True)
+                row = self._pool.add(key_of(content), path, later.ref.rel, size, askable=True)
                 self._row_at[path] = row
                 self._looked.append(path)
             self._on_scanned()
@@ -346,7 +410,7 @@ class Loader:
             watch = _Watch(self.loading, self._stop)
             engine = self._inputs.engine
             lanes = [Lane(self._store, spec, engine, watch, self.view) for spec in self.specs]
-            embed(self._store, Source(chunk, hidden=True), lanes, watch)
+            embed(self._store, listed(chunk), lanes, watch)
             self.loading.n_done = done + len(chunk)
             self._after(chunk)
             tried.update(chunk)
@@ -360,7 +424,7 @@ class Loader:
         from the first day alone.
         """
         with self._lock:
-            labelled = {path for path, (_, _, askable) in self._later.items() if not askable}
+            labelled = {path for path, later in self._later.items() if later.label is not None}
             first = list(dict.fromkeys(self._looked))
         waiting = [path for path in dict.fromkeys(self._waiting) if path not in set(first)]
         self._random.shuffle(waiting)
@@ -384,7 +448,7 @@ class Loader:
         for space in self.spaces:
             space.refresh()
         rows: set[int] = set()
-        for batch in known_refs(self._store, Source(chunk, hidden=True)):
+        for batch in known_refs(self._store, listed(chunk)):
             for item in batch:
                 if isinstance(item, Skip):
                     with self._lock:
@@ -392,14 +456,18 @@ class Loader:
                         self.loading.n_skipped += 1
                     continue
                 with self._lock:
-                    later = self._later.pop(item.ref.path, (item.ref, None, False))
-                ref, label, askable = later
-                entry = item.entry or _entry_of(ref)
-                self._add([Known(ref, entry)], label, askable=askable)
+                    later = self._later.pop(item.ref.path, Later(item.ref, None, askable=False))
+                entry = item.entry or _entry_of(later.ref)
+                label = None if later.label is None else _given(later.label)
+                self._add([Known(later.ref, entry)], label, askable=later.askable)
                 key = entry.key
                 row = None if key is None else self._pool.row(key.hex())
                 if row is not None and not self._pool.has[row]:
                     rows.add(row)
+        with self._lock:
+            for path in chunk:  # what is left is neither image nor skip, such as a caption
+                self._later.pop(path, None)
+        self._tell()
         found = np.array(sorted(rows), dtype=np.int64)
         if len(found):
             keys = self._pool.key_array(found)
@@ -411,6 +479,10 @@ class Loader:
 
 def _always(label: int) -> Labelling:
     return lambda _path: (label, "folder")
+
+
+def _given(label: tuple[int, str]) -> Labelling:
+    return lambda _path: label
 
 
 def _entry_of(ref: ImageRef) -> Entry:

@@ -146,8 +146,8 @@ class Pool:
     @property
     def vectors(self) -> NDArray[np.float32]:
         """Compact vectors, shape (n, dim); zeros without one."""
-        if len(self._vectors) < len(self):
-            return np.zeros((len(self), self._vectors.shape[1]), np.float32)
+        if not self._vectors.shape[1]:
+            return np.zeros((len(self), 0), np.float32)
         return self._vectors[: len(self)]
 
     def row(self, key: str) -> int | None:
@@ -185,6 +185,8 @@ class Pool:
             new = np.full(size, fill, old.dtype)
             new[: len(old)] = old
             setattr(self, name, new)
+        if self._vectors.shape[1]:  # a fit must not take zeros for vectors that are there
+            self._vectors = _longer(self._vectors, size)
 
     def key_array(self, rows: NDArray[np.int64]) -> Keys:
         """Return the keys of rows, shape (n, KEY_BYTES)."""
@@ -192,14 +194,17 @@ class Pool:
 
     def set_vectors(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Put in the compact vectors of rows."""
-        if len(self._vectors) < len(self) or self._vectors.shape[1] != vectors.shape[1]:
-            grown = np.zeros((len(self._label), vectors.shape[1]), np.float32)
-            if self._vectors.shape[1] == vectors.shape[1]:
-                grown[: len(self._vectors)] = self._vectors
-            self._vectors = grown
+        if self._vectors.shape[1] != vectors.shape[1]:
+            self._vectors = np.zeros((len(self._label), vectors.shape[1]), np.float32)
         self._vectors[rows] = vectors
         self._has[rows] = True
 
     def clear_labels(self) -> None:
         """Forget all labels; `label` is filled anew from the journal."""
         self._label[:] = -1
+
+
+def _longer(rows: NDArray[np.float32], n: int) -> NDArray[np.float32]:
+    longer = np.zeros((n, rows.shape[1]), np.float32)
+    longer[: len(rows)] = rows
+    return longer

@@ -14,6 +14,7 @@ from vta_cli.pipelines.label import Plan, Session
 from vta_cli.pipelines.label_cup import Cups
 from vta_cli.pipelines.label_load import Inputs
 from vta_cli.pipelines.label_look import Looker
+from vta_cli.pipelines.lanes import choose
 from vta_cli.store.store import Store
 
 HOST = "127.0.0.1"
@@ -54,7 +55,8 @@ def open_page(
     Raises
     ------
     UsageError
-        ``missing-extra`` without Starlette and uvicorn, ``port-in-use``.
+        ``missing-extra`` without Starlette and uvicorn, ``port-in-use``; of an unknown backbone or
+        preset as `choose`.
     """
     try:
         from vta_cli.pages.app import create_app, serve  # noqa: PLC0415 - an optional extra
@@ -64,10 +66,13 @@ def open_page(
             f"the labelling page needs a package that is not installed: {error.name}",
             hint="pip install 'vta[label]'",
         ) from error
+    choose(store, inputs.preset, inputs.backbones, inputs.engine)  # refuses unknown names
     listener = _listen(port)
     number = int(listener.getsockname()[1])
     token = secrets.token_urlsafe(TOKEN_BYTES)
     session = Session(store, inputs, how, on_error=warn)
+    if not session.journal.alone:
+        warn(f"another page is open on {how.journal}: each sees the other's judgements")
     try:
         session.start()
         app = create_app(session, Looker(session), Cups(session), token=token, port=number)

@@ -1,5 +1,7 @@
 """From what the user names to refs whose content is known: sources and the catalogue together."""
 
+import io
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -80,6 +82,16 @@ class Source:
     def describe(self) -> str:
         """Return how the source reads in a message."""
         return " ".join(self.specs) if self.specs else "the store's images"
+
+
+def listed(paths: Iterable[str]) -> Source:
+    """Return a source of just these files, whatever their names, for one pass over it.
+
+    As specs their names would be read: ``b.txt`` as a list, ``c.zip`` as a kind that is refused.
+    What is no longer there comes as a skip.
+    """
+    data = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    return Source(["-"], hidden=True, stdin=io.BytesIO(data))
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,18 +53,28 @@ function help() {
   const journal = shared.state ? shared.state.journal : "";
   dialog.replaceChildren(
     el("h2", { id: "help-title" }, "Keys"),
-    ...HELP.flatMap(([title, keys]) => [el("h3", {}, title),
-      el("dl", { class: "keys" }, ...keys.flatMap(([key, text]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, text)]))]),
+    el("div", { class: "help" }, ...HELP.map(([title, keys]) => el("section", {}, el("h3", {}, title),
+      el("dl", { class: "keys" }, ...keys.flatMap(([key, text]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, text)]))))),
     el("p", { class: "soft small" }, `Every judgement is on the disk before the page hears back: ${journal}`),
     el("form", { method: "dialog" }, el("button", { class: "main" }, "Close ", el("kbd", {}, "Esc"))));
   dialog.showModal();
+  dialog.scrollTop = 0; // the button at the end has the focus
 }
 
 const TYPING = new Set(["TEXTAREA", "SELECT"]);
+const MARKS = new Set(["checkbox", "range"]); // inputs that take few keys
+const SLIDING = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"]);
+
+// Who picks from a list by mouse goes on with the keys of the mode, not with those of the list.
+let byMouse = false;
+addEventListener("pointerdown", () => { byMouse = true; }, true);
+addEventListener("keydown", () => { byMouse = false; }, true);
+addEventListener("change", (event) => { if (byMouse && event.target.tagName === "SELECT") event.target.blur(); });
 
 addEventListener("keydown", (event) => {
   const target = event.target;
-  const typing = TYPING.has(target.tagName) || (target.tagName === "INPUT" && target.type !== "checkbox");
+  const typing = TYPING.has(target.tagName)
+    || (target.tagName === "INPUT" && (!MARKS.has(target.type) || (target.type === "range" && SLIDING.has(event.key))));
   if (event.ctrlKey || event.metaKey || event.altKey || typing || document.querySelector("dialog[open]")) return;
   // Enter on a button presses it, but on a tile it takes the page: Space is for the tile.
   const pressing = target.tagName === "BUTTON" && !target.classList.contains("tile");
@@ -83,7 +93,8 @@ document.getElementById("undo").addEventListener("click", undo);
 document.getElementById("help-button").addEventListener("click", help);
 addEventListener("hashchange", () => go(location.hash.slice(1)));
 
-onState((state) => {
+onState((state, before) => {
+  if (before && state.notes.n > before.notes.n) toast(state.notes.last, 10000);
   document.getElementById("undo").disabled = !state.can_undo;
   const { step, done, total } = state.loading;
   const texts = {

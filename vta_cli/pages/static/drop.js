@@ -59,6 +59,10 @@ export function makeDrop() {
     const url = URL.createObjectURL(found);
     const preview = el("img", { src: url, alt: "The picture you gave" });
     preview.addEventListener("load", () => URL.revokeObjectURL(url));
+    preview.addEventListener("error", () => {
+      URL.revokeObjectURL(url);
+      preview.replaceWith(el("p", { class: "unseen soft" }, "This browser cannot show the format; vta can read it."));
+    });
     const members = Object.entries(judged.members).flatMap(([name, score]) => [
       el("span", {}, name), el("meter", { min: 0, max: 1, value: score, "aria-label": name }), el("span", { class: "probability" }, percent(score))]);
     dialog.replaceChildren(

@@ -182,8 +182,14 @@ export function makePanel(root) {
 
 function words(state, fit) {
   if (state.problem) return state.problem;
+  const { clashes } = state.loading;
+  const both = clashes ? ` ${whole(clashes)} image${clashes > 1 ? "s lie" : " lies"} on both sides and ${clashes > 1 ? "count" : "counts"} as unlabelled until you judge ${clashes > 1 ? "them" : "it"}.` : "";
+  return lesson(state, fit) + both;
+}
+
+function lesson(state, fit) {
   if (!state.positive || !state.negative) return "One liked and one disliked image, and it begins to learn.";
-  if (!state.fit) return "Learning begins once these images have vectors.";
+  if (!state.fit) return `Learning begins once these images have vectors; ${whole(state.waiting)} labelled ones wait for theirs.`;
   if (fit.auc === null) return "A first guess. From four of each on, figures are held out.";
   const between = fit.auc_low === null ? "" : `AUC between ${three(fit.auc_low)} and ${three(fit.auc_high)}. `;
   return `${between}${change(state.history)}Learnt in ${fit.seconds.toFixed(2)} s, held out in 5 folds.`;

@@ -8,6 +8,8 @@ export function single(root) {
   const shown = [];
   let at = -1;
   let asking = false;
+  let stale = false;
+  let wanted = null;
   let fitted = shared.state?.fit?.at ?? null;
 
   const image = el("img", { alt: "", draggable: "false" });
@@ -31,6 +33,8 @@ export function single(root) {
   function draw() {
     const item = current();
     stage.classList.remove("zoomed");
+    stage.removeAttribute("tabindex");
+    image.style.width = "";
     image.hidden = !item;
     empty.hidden = Boolean(item);
     meter.hidden = !item || item.score === null;
@@ -69,7 +73,11 @@ export function single(root) {
     asking = true;
     try {
       const known = [...queue, ...shown.slice(-8)].map((item) => item.key);
-      const found = await post("next", { next: AHEAD, exclude: known });
+      let found;
+      do {
+        stale = false;
+        found = await post("next", { next: AHEAD, exclude: known });
+      } while (stale);
       for (const item of found.next) {
         if (queue.some((other) => other.key === item.key) || current()?.key === item.key) continue;
         queue.push(item);
@@ -136,10 +144,21 @@ export function single(root) {
       image.src = picture(item.key, "full");
       stage.tabIndex = 0;
     } else {
+      image.style.width = "";
       image.src = picture(item.key);
       stage.removeAttribute("tabindex");
     }
   }
+
+  // Its own pixels, or twice what fits if that is more: a small picture must not shrink.
+  function enlarge() {
+    if (!stage.classList.contains("zoomed") || !image.naturalWidth) return;
+    const fit = Math.min(stage.clientWidth / image.naturalWidth, stage.clientHeight / image.naturalHeight);
+    image.style.width = `${Math.round(image.naturalWidth * Math.max(1, 2 * fit))}px`;
+    stage.scrollTo((stage.scrollWidth - stage.clientWidth) / 2, (stage.scrollHeight - stage.clientHeight) / 2);
+  }
+
+  image.addEventListener("load", enlarge);
 
   stage.addEventListener("dblclick", zoom);
   let from = null;
@@ -153,16 +172,17 @@ export function single(root) {
 
   const forget = onState((state) => {
     const now = state.fit?.at ?? null;
-    if (now !== fitted || state.settings.strategy !== draw.strategy) {
-      // what was learnt, or asked for, changes what should come next; the image on view stays
-      const changed = now !== fitted || (draw.strategy !== undefined && state.settings.strategy !== draw.strategy);
-      fitted = now;
-      draw.strategy = state.settings.strategy;
-      if (changed) {
-        queue = [];
-        fill();
-        refresh();
-      }
+    const { strategy, low, high } = state.settings;
+    const sought = `${strategy} ${low} ${high}`;
+    // what was learnt, or asked for, changes what should come next; the image on view stays
+    const changed = now !== fitted || (wanted !== null && sought !== wanted);
+    fitted = now;
+    wanted = sought;
+    if (changed) {
+      queue = [];
+      stale = asking; // what is on its way was chosen by the old wishes
+      fill();
+      refresh();
     }
     if (!current() && !queue.length && state.left) fill();
     if (!current()) draw();

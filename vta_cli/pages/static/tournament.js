@@ -3,6 +3,7 @@ import { el, get, percent, picture, post, toast } from "./api.js";
 
 export function tournament(root) {
   let cup = null;
+  let later = 0;
   const picked = new Set();
 
   async function load() {
@@ -16,7 +17,11 @@ export function tournament(root) {
   function show(found) {
     cup = found;
     picked.clear();
-    if (!cup.on) form();
+    clearTimeout(later);
+    if (cup.waiting) {
+      root.replaceChildren(el("p", { class: "empty" }, "The images of the tournament are being looked for…"));
+      later = setTimeout(load, 1000);
+    } else if (!cup.on) form();
     else if (cup.done) result();
     else heat();
   }
@@ -88,7 +93,7 @@ export function tournament(root) {
   }
 
   async function advance() {
-    if (!cup?.on || cup.done) return;
+    if (!cup?.items?.length || cup.done) return;
     try {
       const shown = cup.items.map((item) => item.key);
       show((await post("tournament/advance", { shown, winners: [...picked] })).cup);
@@ -125,5 +130,5 @@ export function tournament(root) {
   load();
   const keys = { Enter: advance };
   for (let at = 0; at < 9; at += 1) keys[at + 1] = () => pick(at);
-  return { keys, undone: load, leave() {} };
+  return { keys, undone: load, leave: () => clearTimeout(later) };
 }
