@@ -184,7 +184,7 @@ def test_auto_precision_on_an_accelerator_is_what_the_store_has(monkeypatch):
     spec = registry.resolve("CLIP_ViTB_32")
     weights = Weights("somewhere", "ab" * 32, "file")
     known = [net_recipe(spec, "ab" * 32, kind) for kind in ("fp32", "bf16")]
-    monkeypatch.setattr(planning, "_accelerator", lambda device: device != "cpu")
+    monkeypatch.setattr(planning, "accelerator", lambda device: device != "cpu")
 
     assert registry.expected_recipe(spec, weights, "auto") is None
     assert registry.expected_recipe(spec, weights, "auto", known).precision == "bf16"

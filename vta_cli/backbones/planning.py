@@ -65,7 +65,7 @@ def expected_recipe(
         same = [recipe for recipe in akin if recipe.precision == kind]
         if spec.dim is not None and spec.preprocess is not None:
             recipe = net_recipe(spec, weights.digest, kind)
-            if recipe in same or not _accelerator(device) or precision != "auto":
+            if recipe in same or not accelerator(device) or precision != "auto":
                 return recipe
         elif same:
             return same[0]
@@ -110,15 +110,15 @@ def _expected_onnx(spec: BackboneSpec, weights: Weights, akin: list[Recipe]) -> 
 def _likely_precisions(precision: str, device: str) -> tuple[Literal["fp32", "bf16", "fp16"], ...]:
     if precision != "auto":
         return (cast("Literal['fp32', 'bf16', 'fp16']", precision),)
-    return ("bf16", "fp16", "fp32") if _accelerator(device) else ("fp32",)
+    return ("bf16", "fp16", "fp32") if accelerator(device) else ("fp32",)
 
 
-def _accelerator(device: str) -> bool:
+def accelerator(device: str) -> bool:
     """Guess, without torch, whether ``auto`` may mean a precision other than fp32 here.
 
     Kernel drivers show as device files (NVIDIA, WSL, ROCm); Apple's mps computes in fp32 anyway.
     """
-    if device not in ("auto", "cuda") or sys.platform == "darwin":
+    if device.partition(":")[0] not in ("auto", "cuda") or sys.platform == "darwin":
         return False
     if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1"):
         return False

@@ -40,6 +40,9 @@ FAMILIES = {
 }
 """Loader of each family: `load(spec, *, weights, device, precision, offline, batch_size)`."""
 
+NUMPY = {"classic"}
+"""Families that compute with numpy on one core and need no weights: best run in many processes."""
+
 PACKAGES = {
     "open_clip": ("torch", "open_clip"),
     "timm": ("torch", "timm"),

@@ -1,32 +1,38 @@
 """Fill the store: every image of a source gets a vector in every wanted space, once.
 
 Unchanged files are told by path, size and time, and are not opened. What is left is read once,
-hashed, decoded once for all backbones that want the same size, and viewed in worker threads, while
-the network runs in the calling thread. Rows reach the store in sealed shards, so a killed run loses
-the unsealed rows only.
+hashed, decoded once for all backbones that want the same size, and viewed, in worker processes or
+threads, while the network runs in the calling thread. Rows reach the store in sealed shards, so a
+killed run loses the unsealed rows only.
 """
 
-import os
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import numpy as np
 
-from vta_cli.backbones.protocol import is_exact
-from vta_cli.errors import UnreadableImageError
-from vta_cli.images.keys import key_of, read_bytes
-from vta_cli.images.picture import Picture
 from vta_cli.images.reasons import is_outdated
-from vta_cli.images.sources import is_side_file, sniff
+from vta_cli.pipelines.crew import Crew, CrewLostError
 from vta_cli.pipelines.interrupt import StopRequest
 from vta_cli.pipelines.lanes import Lane, key_rows
+from vta_cli.pipelines.opening import Content as Bytes
+from vta_cli.pipelines.opening import Look, look, one_at_a_time, read
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.sources import SIDE_FILE, Found, Source, known_contents
+from vta_cli.pipelines.staff import (
+    GIVEN_BYTES,
+    files_at_once,
+    hire,
+    processors,
+    reading_of,
+    told,
+)
 from vta_cli.records import ImageRef, Pixels, Skip, Vectors
 from vta_cli.store.catalogue import Content, Entry
 from vta_cli.store.store import Store
@@ -37,11 +43,7 @@ WINDOW_PER_WORKER = 4
 """Images in flight per worker: enough to keep the network fed, few enough to bound memory."""
 RECORD_EVERY = 512
 """Catalogue entries written together."""
-LARGE_PIXELS = 32_000_000
-"""Pictures beyond this are decoded and viewed one at a time, whatever the number of workers."""
 _UNKNOWN: Content = (None, None, "")
-HEAD_BYTES = 64
-"""Bytes that tell whether a side file is an image after all."""
 
 
 @dataclass
@@ -98,16 +100,13 @@ class EmbedReport:
 
 @dataclass
 class _Outcome:
-    """What a worker made of one file."""
+    """What became of one file."""
 
     entry: Entry
-    vectors: list[tuple[Lane, Vectors]] = field(default_factory=list)
-    pixels: list[tuple[Lane, list[Pixels]]] = field(default_factory=list)
     claimed: list[Lane] = field(default_factory=list)
-    seconds: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-
-
-_large = threading.Semaphore(1)
+    shown: list[Any] = field(default_factory=list)
+    """What each claimed lane gets: vectors or pixels."""
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def embed(
@@ -126,7 +125,8 @@ def embed(
     lanes : sequence of Lane
         The backbones; those with nothing to do are never loaded.
     workers : int, optional
-        Threads that read and decode; default: the processors that this process may use.
+        Processes that read and decode; 0: threads of this process. Without it, whatever is
+        faster (see `staff`).
     retry_skipped : bool
         Look again at files that were unreadable before.
 
@@ -144,7 +144,7 @@ def embed(
     report = EmbedReport()
     start = time.perf_counter()
     with StopRequest() as stop, ExitStack() as stack:
-        run = _Run(store, lanes, report, progress, stop, workers or _processors())
+        run = _Run(store, lanes, report, progress, stop, workers)
         stack.callback(run.finish)
         stage = stack.enter_context(progress.stage("embed"))
         for todo in _plans(store, source, lanes, report, stop, retry_skipped=retry_skipped):
@@ -156,10 +156,6 @@ def embed(
     report.embedded = {lane.spec.name: lane.n_embedded for lane in lanes}
     report.seconds = time.perf_counter() - start
     return report
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _plans(
@@ -228,14 +224,18 @@ class _Run:
         report: EmbedReport,
         progress: Progress,
         stop: StopRequest,
-        workers: int,
+        workers: int | None,
     ) -> None:
         self._store, self._lanes, self._report = store, lanes, report
-        self._progress, self._stop, self._workers = progress, stop, workers
+        self._progress, self._stop = progress, stop
+        self._wish, self._workers, self._at_once = workers, workers or processors(), 1
+        self._crew: Crew | None = None
+        self._readings: list[dict[str, Any]] = []
+        self._numbers: dict[str, int] = {}
+        self._lock = threading.Lock()
         self._bad: dict[bytes, tuple[str, str]] = {}
         self._entries: list[Entry] = []
         self._open = False
-        self._forward_s = 0.0
 
     def work(self, todo: Sequence[ImageRef], done: Callable[[int], None]) -> None:
         """Open, decode and embed the refs, in order, until the end or a request to stop."""
@@ -243,39 +243,123 @@ class _Run:
             for lane in self._lanes:
                 lane.open()
             self._open = True
-        waiting: deque[Future[_Outcome]] = deque()
-        refs = iter(todo)
+        self._hire(len(todo))
+        waiting: deque[tuple[int, Future[list[_Outcome]]]] = deque()
+        chunks, n_waiting = self._chunks(todo), 0
         with ThreadPoolExecutor(self._workers, thread_name_prefix="vta-decode") as pool:
             try:
                 while not self._stop.requested:
-                    while len(waiting) < self._window():
-                        ref = next(refs, None)
-                        if ref is None:
+                    while n_waiting < self._window():
+                        refs = next(chunks, None)
+                        if refs is None:
                             break
-                        waiting.append(pool.submit(_open_image, ref, self._lanes))
+                        waiting.append((len(refs), pool.submit(self._open_images, refs)))
+                        n_waiting += len(refs)
                     if not waiting:
                         return
-                    self._take(waiting.popleft().result())
-                    done(1)
+                    n_files, future = waiting.popleft()
+                    n_waiting -= n_files
+                    for outcome in future.result():
+                        self._take(outcome)
+                    done(n_files)
+            except BaseException:
+                self._dismiss()
+                raise
             finally:
-                for future in waiting:
+                for _, future in waiting:
                     future.cancel()
-                for future in waiting:
+                for _, future in waiting:
                     if not future.cancelled() and self._stop.requested:
-                        self._take(future.result())
+                        for outcome in future.result():
+                            self._take(outcome)
+
+    def _hire(self, n_images: int) -> None:
+        """Get workers for a plan, if there are none and they are worth it."""
+        if self._crew is None or not self._crew.alive:
+            self._dismiss()
+            self._crew = hire(self._lanes, n_images, self._wish)
+        self._at_once = 1
+        if self._crew is not None:
+            self._workers, self._at_once = self._crew.n_workers, files_at_once(self._lanes)
+            if self._wish and not self._crew.wait():
+                self._progress.note("worker processes cannot be started here: threads do the work")
+
+    def _dismiss(self) -> None:
+        if self._crew is not None:
+            self._crew.close()
+            self._crew = None
+
+    def _chunks(self, todo: Sequence[ImageRef]) -> Iterator[list[ImageRef]]:
+        """Cut the refs into what one worker is given together."""
+        chunk: list[ImageRef] = []
+        n_bytes = 0
+        for ref in todo:
+            if chunk and (len(chunk) >= self._at_once or n_bytes + ref.size_bytes > GIVEN_BYTES):
+                yield chunk
+                chunk, n_bytes = [], 0
+            chunk.append(ref)
+            n_bytes += ref.size_bytes
+        if chunk:
+            yield chunk
 
     def _window(self) -> int:
         """Images in flight: while the network runs one batch, the workers prepare two more."""
         wanted = max((lane.n_wanted for lane in self._lanes), default=0)
-        return max(self._workers * WINDOW_PER_WORKER, 2 * wanted)
+        each = WINDOW_PER_WORKER if self._at_once == 1 else 2 * self._at_once
+        return max(self._workers * each, 2 * wanted)
+
+    def _open_images(self, refs: Sequence[ImageRef]) -> list[_Outcome]:
+        """Open files in order, in a thread: here, or by asking a worker as soon as there is one."""
+        outcomes: list[_Outcome] = []
+        crew, claims = self._crew, _Claims(self._lanes)
+        while len(outcomes) < len(refs) and not (outcomes and self._stop.requested):
+            if crew is not None and crew.closed:
+                raise CancelledError
+            if crew is not None and crew.ready:
+                with suppress(CrewLostError):
+                    return outcomes + self._ask(crew, refs, len(outcomes), claims)
+            else:
+                place = len(outcomes)
+                outcomes.append(_open_here(refs[place], lambda key, at=place: claims.of(at, key)))
+        return outcomes
+
+    def _ask(
+        self, crew: Crew, refs: Sequence[ImageRef], first: int, claims: "_Claims"
+    ) -> list[_Outcome]:
+        """Have the files from `first` on opened by a worker process."""
+
+        def choose(place: int, content: Bytes) -> list[int] | None:
+            if content.key is None:
+                return None
+            return sorted({self._number(lane) for lane in claims.of(first + place, content.key)})
+
+        outcomes = []
+        opened = crew.open([ref.path for ref in refs[first:]], choose, self._readings)
+        for place, (content, found) in enumerate(opened, start=first):
+            claimed = [] if content.key is None else claims.of(place, content.key)
+            shown = []
+            if found is not None and found.reason is None and claimed:
+                numbers = sorted({self._number(lane) for lane in claimed})
+                shown = [found.shown[numbers.index(self._number(lane))] for lane in claimed]
+            outcomes.append(_outcome(refs[place], content, found, claimed, shown))
+        return outcomes
+
+    def _number(self, lane: Lane) -> int:
+        """Return the number of a lane's reading; lanes that want the same share it."""
+        name = lane.spec.name
+        if name not in self._numbers:
+            words = told(lane)
+            with self._lock:
+                if words not in self._readings:
+                    self._readings.append(words)
+                self._numbers[name] = self._readings.index(words)
+        return self._numbers[name]
 
     def _take(self, outcome: _Outcome) -> None:
         """Hand one outcome to the lanes and the catalogue."""
         entry, report = outcome.entry, self._report
         report.n_opened += 1
-        for name, seconds in zip(
-            ("read", "decode", "view", "features"), outcome.seconds, strict=True
-        ):
+        for name, seconds in outcome.seconds.items():
             report.stages[name] = report.stages.get(name, 0.0) + seconds
         if entry.key is not None and entry.reason is None and entry.key in self._bad:
             reason, detail = self._bad[entry.key]  # a copy of bytes that failed earlier in this run
@@ -291,15 +375,17 @@ class _Run:
                     lane.skip(entry.key, entry.reason, entry.detail)
             return
         report.n_images += 1
-        if entry.key is None or not (outcome.vectors or outcome.pixels):
+        if entry.key is None or not outcome.shown:
             report.n_known += 1
             return
-        start = time.perf_counter()
-        for lane, vectors in outcome.vectors:
-            lane.add_vectors(entry.key, vectors)
-        for lane, shown in outcome.pixels:
-            lane.add_pixels(entry.key, shown)
-        if outcome.pixels:
+        start, forward = time.perf_counter(), False
+        for lane, shown in zip(outcome.claimed, outcome.shown, strict=True):
+            if lane.backbone.threads:
+                lane.add_vectors(entry.key, cast("Vectors", shown))
+            else:
+                lane.add_pixels(entry.key, cast("Sequence[Pixels]", shown))
+                forward = True
+        if forward:
             report.stages["forward"] = (
                 report.stages.get("forward", 0.0) + time.perf_counter() - start
             )
@@ -316,68 +402,45 @@ class _Run:
             if self._open:
                 for lane in self._lanes:
                     stack.callback(lane.close)
+            stack.callback(self._dismiss)
 
 
-def _open_image(ref: ImageRef, lanes: Sequence[Lane]) -> _Outcome:
-    """Read, hash, decode and view one file, in a worker thread; bad files are an outcome."""
+class _Claims:
+    """Which lanes wait for a file of a chunk: asked of them once, however often it is opened."""
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self._lanes = lanes
+        self._found: dict[tuple[int, bytes], list[Lane]] = {}
+
+    def of(self, place: int, key: bytes) -> list[Lane]:
+        """Return the lanes that wait for these bytes at this place of the chunk."""
+        if (place, key) not in self._found:
+            row = key_rows([key])
+            self._found[place, key] = [lane for lane in self._lanes if lane.claim(key, row)]
+        return self._found[place, key]
+
+
+def _open_here(ref: ImageRef, claim: Callable[[bytes], list[Lane]]) -> _Outcome:
+    """Read, hash, decode and view one file in this thread."""
+    content, data = read(ref.path)
+    if content.key is None:
+        return _outcome(ref, content, None, [], [])
+    claimed = claim(content.key)
+    found = look(data, [reading_of(lane) for lane in claimed], one_at_a_time)
+    return _outcome(ref, content, found, claimed, found.shown)
+
+
+def _outcome(
+    ref: ImageRef, content: Bytes, found: Look | None, claimed: list[Lane], shown: list[Any]
+) -> _Outcome:
+    """Put together what is known of a file."""
+    side = SIDE_FILE if content.side else None
+    about = found or Look(reason=content.reason or side, detail=content.detail)
     entry = Entry(
         path=ref.path, size_bytes=ref.size_bytes, mtime_ns=ref.mtime_ns,
-        key=None, width=0, height=0, format="", reason=None, detail="",
+        key=content.key, width=about.width, height=about.height, format=about.format,
+        reason=about.reason, detail=about.detail, read_ns=content.read_ns,
     )  # fmt: skip
-    times = [0.0, 0.0, 0.0, 0.0]
-    claimed: list[Lane] = []
-    try:
-        clock = time.perf_counter()
-        entry = replace(entry, read_ns=time.time_ns())
-        if is_side_file(ref.path) and _head_format(ref.path) is None:
-            return _Outcome(replace(entry, reason=SIDE_FILE))
-        data = read_bytes(ref.path)
-        key = key_of(data)
-        entry = replace(entry, key=key)
-        times[0] = time.perf_counter() - clock
-        row = key_rows([key])
-        claimed = [lane for lane in lanes if lane.claim(key, row)]
-        picture = Picture(data)
-        width, height = picture.width, picture.height
-        entry = replace(entry, width=width, height=height, format=picture.format)
-        if not claimed:
-            return _Outcome(entry, seconds=(times[0], 0.0, 0.0, 0.0))
-        if width * height > LARGE_PIXELS:
-            with _large:
-                return _look(picture, entry, claimed, times)
-        return _look(picture, entry, claimed, times)
-    except UnreadableImageError as error:
-        bad = replace(entry, reason=error.slug, detail=error.message)
-        return _Outcome(bad, claimed=claimed, seconds=(times[0], times[1], times[2], times[3]))
-
-
-def _head_format(path: str) -> str | None:
-    """Return the image format that a file's first bytes announce, if any."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - the path may hold undecodable bytes
-            return sniff(file.read(HEAD_BYTES))
-    except OSError as error:
-        raise UnreadableImageError("io-error", error.strerror or str(error)) from None
-
-
-def _look(picture: Picture, entry: Entry, claimed: list[Lane], times: list[float]) -> _Outcome:
-    """Decode, make each reading once, and run the backbones that like many threads."""
-    outcome = _Outcome(entry, claimed=claimed)
-    for lane in claimed:
-        clock = time.perf_counter()
-        recipe = lane.space.recipe  # known already; the network is loaded only if there are pixels
-        picture.pixels(recipe.preprocess, lane.view, exact=is_exact(recipe))
-        times[1] += time.perf_counter() - clock
-        backbone = lane.backbone
-        clock = time.perf_counter()
-        shown = picture.readings(recipe.preprocess, lane.view, backbone.resize)
-        times[2] += time.perf_counter() - clock
-        if backbone.threads:
-            clock = time.perf_counter()
-            outcome.vectors.append((lane, backbone.embed(shown)))
-            times[3] += time.perf_counter() - clock
-        else:
-            outcome.pixels.append((lane, shown))
-    outcome.entry = replace(entry, width=picture.width, height=picture.height)
-    outcome.seconds = (times[0], times[1], times[2], times[3])
-    return outcome
+    times = [content.read_s, content.hash_s, *about.seconds]
+    names = ("read", "hash", "decode", "view", "features")
+    return _Outcome(entry, claimed, shown, dict(zip(names, times, strict=True)))
