@@ -72,7 +72,10 @@ def embed(
         ),
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that read and decode; default: all cores.")
+        int | None,
+        typer.Option(
+            min=0, help="Processes that read and decode; 0: threads. Default: what is faster here."
+        ),
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Never try the network for weights.")

@@ -29,6 +29,7 @@ from vta_cli.pipelines.staff import (
     GIVEN_BYTES,
     files_at_once,
     hire,
+    one_thread_each,
     processors,
     reading_of,
     told,
@@ -143,7 +144,7 @@ def embed(
     """
     report = EmbedReport()
     start = time.perf_counter()
-    with StopRequest() as stop, ExitStack() as stack:
+    with one_thread_each(lanes), StopRequest() as stop, ExitStack() as stack:
         run = _Run(store, lanes, report, progress, stop, workers)
         stack.callback(run.finish)
         stage = stack.enter_context(progress.stage("embed"))

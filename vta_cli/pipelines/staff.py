@@ -7,10 +7,12 @@ fills the cores, or where there is too little to do.
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import threadpoolctl
 
 from vta_cli.backbones.planning import accelerator
 from vta_cli.backbones.protocol import is_exact
@@ -82,6 +84,28 @@ def available_bytes() -> int:
         limit = int((group / "memory.max").read_text(encoding="ascii"))
         found.append(limit - int((group / "memory.current").read_text(encoding="ascii")))
     return max(0, min(found))
+
+
+@contextlib.contextmanager
+def one_thread_each(lanes: Sequence[Lane]) -> Iterator[None]:
+    """Hold numpy's matrix library to one thread while backbones run on it in threads of our own.
+
+    Two threads that each ask for two cores waste half of them, and sums come out otherwise than in
+    a worker process. Networks keep their threads: theirs is another library.
+    """
+    on_numpy = [lane.spec.family in NUMPY for lane in lanes]
+    if not any(on_numpy):
+        yield
+        return
+    found = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+    ours = [(one, one.num_threads) for one in found if all(on_numpy) or "numpy" in one.filepath]
+    for library, _ in ours:
+        library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for library, before in ours:
+            library.set_num_threads(before)
 
 
 def bytes_shown(lane: Lane) -> int | None:
