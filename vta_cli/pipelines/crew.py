@@ -177,10 +177,10 @@ class Crew:
         """
         if self._closed or not sys.executable or getattr(sys, "frozen", False):
             raise EOFError
-        ours, theirs = socket.socketpair()
+        self._control, theirs = socket.socketpair()
         with theirs:
             passed = theirs.fileno(), self._lifeline, self._lock_number
-            path = [entry for entry in sys.path if entry] + [""] * ("" in sys.path)
+            path = [entry for entry in sys.path if isinstance(entry, str)]
             said = {
                 "path": path, "control": passed[0], "lifeline": passed[1], "lock": passed[2],
                 "modules": self._modules,
@@ -194,9 +194,8 @@ class Crew:
                 env=os.environ | ONE_THREAD,
                 process_group=0,  # Ctrl-C is the master's to answer
             )
-        self._control = ours
-        receive(ours)
-        return ours
+        receive(self._control)
+        return self._control
 
     def _forked(self, control: socket.socket) -> _Worker:
         number = unnamed_memory(DESK_BYTES)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -321,7 +322,7 @@ class _Run:
                     return outcomes + self._ask(crew, refs, len(outcomes), claims)
             else:
                 place = len(outcomes)
-                outcomes.append(_open_here(refs[place], lambda key, at=place: claims.of(at, key)))
+                outcomes.append(_open_here(refs[place], partial(claims.of, place)))
         return outcomes
 
     def _ask(

@@ -126,14 +126,12 @@ def _serve(master: socket.socket, desk: Desk, lock: int) -> None:
             _open(told["paths"], master, desk, lock, made)
         except EOFError:
             raise
-        except Exception as error:  # noqa: BLE001 - the master raises it
-            known = isinstance(error, VtaError)
-            said = {
-                "slug": error.slug if known else "worker-failed",
-                "message": error.message if known else f"{type(error).__name__}: {error}",
-                "hint": error.hint if known else "",
-            }
+        except VtaError as error:
+            said = {"slug": error.slug, "message": error.message, "hint": error.hint}
             send(master, {"error": said})
+        except Exception as error:  # noqa: BLE001 - the master raises it
+            message = f"{type(error).__name__}: {error}"
+            send(master, {"error": {"slug": "worker-failed", "message": message, "hint": ""}})
 
 
 def _open(
