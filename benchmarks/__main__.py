@@ -27,6 +27,8 @@ BENCHMARKS = [
     ("scoring cached vectors", "score_speed", ["--rows", "50000"], ["--rows", "1000000"], False),
     ("embedding, end to end", "embed_pipeline", ["--pictures", "32", "--turns", "1"],
      ["--pictures", "256"], False),
+    ("embedding, by stage", "embed_stages", ["--turns", "2", "--small", "16", "--large", "4"],
+     ["--turns", "5"], False),
     ("classic backbone: speed", "classic_speed", [], [], False),
     ("near-duplicate join", "dedupe_join", ["--rows", "5000", "50000", "--peers"],
      ["--rows", "10000", "100000", "1000000", "--peers"], False),

@@ -41,6 +41,8 @@ NETS = {
     "ViT-L/14@336": "vit_large_patch14_clip_336",
 }
 TINY = {"test_vit": "test_vit", "test_resnet": "test_resnet"}
+SETTLING = 16
+"""Passes before anything is measured."""
 DISTINCT = 64
 """Pictures that are encoded; further files are these with other bytes behind their end."""
 
@@ -141,7 +143,8 @@ def one_case(name, net, folder, sets, args):
             backbone = lane.backbone
             pixels = [decode(read_bytes(str(file))).pixels for file in files[:DISTINCT]]
             views = [apply(p, backbone.recipe.preprocess, backbone.resize) for p in pixels]
-            backbone.embed(views)
+            for _ in range(SETTLING):  # the batch grows to its size
+                backbone.embed([views[i % len(views)] for i in range(backbone.batch_size)])
             forward = forward_rate(backbone, views, args.seconds / 3)
             fed = fed_rate(backbone, views, args.seconds / 3, forward)
             sample = files[: min(len(files), 200 * args.workers)]

@@ -64,6 +64,27 @@ def test_exact_is_the_networks_own_transform_bit_for_bit(both):
         )
 
 
+def test_exact_is_open_clips_own_transform_bit_for_bit_from_the_file_on(tmp_path):
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    net = small_nets.save_clip(tmp_path / "tiny")
+    spec = replace(registry.resolve(f"open_clip:{tmp_path / 'tiny'}"), exact=True)
+    exact = registry.load(spec, weights=str(tmp_path / "tiny"), device="cpu")
+    config = PreprocessCfg(size=small_nets.CLIP_PX, **small_nets.CLIP_CONFIG["preprocess_cfg"])
+    transform = image_transform_v2(config, is_train=False)
+    mean, std = (np.float32(exact.recipe.extra[k])[:, None, None] for k in ("mean", "std"))
+    for seed, size in enumerate([(512, 512), (641, 427), (40, 311), (1024, 768)]):
+        data = jpeg(picture(*size, seed))
+        with Image.open(io.BytesIO(data)) as image:
+            theirs = transform(image)
+        seen = Picture(data).readings(exact.recipe.preprocess, "whole", exact.resize)
+        ours = (seen[0].astype(np.float32) / 255).transpose(2, 0, 1)
+        assert np.array_equal((ours - mean) / std, theirs.numpy())
+        with torch.inference_mode():
+            wanted = net.encode_image(theirs[None]).numpy()
+        np.testing.assert_allclose(exact.embed(seen), wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_fast_deviates_by_two_levels_at_most_and_hardly_in_its_vectors(both):
     fast, exact, _, _ = both
     for seed, size in enumerate(SIZES):

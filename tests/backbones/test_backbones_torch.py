@@ -1,6 +1,7 @@
 """The torch families on small networks with random weights: right values, clear refusals."""
 
 import json
+import shutil
 import warnings
 
 import numpy as np
@@ -225,12 +226,12 @@ def test_weights_of_another_network_are_refused(tmp_path):
     assert caught.value.slug == "weights-mismatch"
 
 
-def fake(net, *, precision="fp32", batch_size=8):
+def fake(net, *, precision="fp32", batch_size=8, compiled=False):
     recipe = Recipe(
         "timm:fake", "none", 3, Preprocess("squash", 4, 4), precision,
         extra={"mean": [0.0] * 3, "std": [1.0] * 3},
     )  # fmt: skip
-    return TorchBackbone(net, recipe, torch.device("cpu"), batch_size)
+    return TorchBackbone(net, recipe, torch.device("cpu"), batch_size, compiled=compiled)
 
 
 class Means(nn.Module):
@@ -289,6 +290,36 @@ def test_a_network_of_another_width_is_refused():
     with pytest.raises(BackboneError) as caught:
         fake(Wide()).embed(small_nets.pictures(2, 4))
     assert caught.value.slug == "wrong-dim"
+
+
+def convolution():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 3, 3), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+def test_a_compiled_network_gives_the_same_rows_for_batches_of_any_size():
+    plain, compiled = fake(convolution()), fake(convolution(), batch_size=4, compiled=True)
+    if compiled.notes:
+        pytest.skip(compiled.notes[0])  # a compiler is there and does not suit torch
+    assert compiled.recipe == plain.recipe
+    pictures = small_nets.pictures(7, 4)  # one full batch, and a rest that is padded
+    np.testing.assert_allclose(
+        compiled.embed(pictures), plain.embed(pictures), rtol=1e-4, atol=1e-6
+    )
+    assert compiled.start(pictures[:1])().shape == (1, 3)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1  # nothing compiled anew
+
+
+def test_without_a_compiler_the_network_runs_as_it_is_and_says_so(monkeypatch):
+    def missing(*_args, **_options):
+        raise RuntimeError("InvalidCxxCompiler: no working compiler\n\nSet TORCHDYNAMO_VERBOSE=1")
+
+    monkeypatch.setattr(torch, "compile", missing)
+    backbone = fake(convolution(), compiled=True)
+    assert backbone.notes == ("timm:fake runs uncompiled: InvalidCxxCompiler: no working compiler",)
+    pictures = small_nets.pictures(3, 4)
+    assert np.array_equal(backbone.embed(pictures), fake(convolution()).embed(pictures))
 
 
 @pytest.mark.filterwarnings("ignore:bf16 on a CPU", "ignore:fp16 on a CPU")

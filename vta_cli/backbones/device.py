@@ -83,3 +83,16 @@ def free_cached_memory(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+
+
+def has_room(device: torch.device) -> bool:
+    """Tell whether a pass of twice the size will fit, by the most that passes took so far.
+
+    Only CUDA tells; elsewhere the answer is yes, and a pass that does not fit is halved.
+    """
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    held = torch.cuda.memory_allocated(device)
+    taken = torch.cuda.max_memory_allocated(device) - held
+    return bool(2 * taken <= free + torch.cuda.memory_reserved(device) - held)

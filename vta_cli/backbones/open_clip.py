@@ -39,6 +39,7 @@ def load(
     precision: str = "auto",
     offline: bool | None = None,
     batch_size: int | None = None,
+    compiled: bool = False,
 ) -> TorchBackbone:
     """Load an image tower; see `registry.load`."""
     place = resolve_device(device)
@@ -51,7 +52,9 @@ def load(
     elif spec.preprocess is None:
         raise unknown_network(spec.name, open_clip.list_models(), "open_clip:")
     tower = _image_tower(spec, found.path, config)
-    return TorchBackbone(tower, net_recipe(spec, found.digest, kind), place, batch_size)
+    return TorchBackbone(
+        tower, net_recipe(spec, found.digest, kind), place, batch_size, compiled=compiled
+    )
 
 
 def from_library(spec: BackboneSpec) -> BackboneSpec:

@@ -113,7 +113,7 @@ class Backbone(Protocol):
     threads : bool
         True: several threads may call `embed` at once, and gain by it. False: one caller.
     batch_size : int
-        A sensible number of pictures per call.
+        A sensible number of pictures per call; may change from one call to the next.
     resize : callable or None
         From pixels, (width, height) and a filter's name to pixels of that size, where the recipe
         wants another resize than Pillow's; None if and only if the recipe is exact.
@@ -139,6 +139,18 @@ class Backbone(Protocol):
 
     def close(self) -> None:
         """Give memory back; the backbone is not used afterwards."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A backbone with something to say to the user once it is loaded.
+
+    Attributes
+    ----------
+    notes : tuple of str
+    """
+
+    notes: tuple[str, ...]
 
 
 @runtime_checkable

@@ -38,7 +38,11 @@ FAMILIES = {
     "timm": "vta_cli.backbones.timm:load",
     "onnx": "vta_cli.backbones.onnx:load",
 }
-"""Loader of each family: `load(spec, *, weights, device, precision, offline, batch_size)`."""
+"""Loader of each family: `load(spec, *, weights, device, precision, offline, batch_size)`, and
+`compiled` where it is in `COMPILES`."""
+
+COMPILES = ("open_clip", "timm")
+"""Families of torch networks."""
 
 NUMPY = {"classic"}
 """Families that compute with numpy on one core and need no weights: best run in many processes."""
@@ -131,6 +135,7 @@ def load(
     precision: str = "auto",
     offline: bool | None = None,
     batch_size: int | None = None,
+    compiled: bool = False,
 ) -> Backbone:
     """Load a backbone, ready to embed.
 
@@ -147,6 +152,8 @@ def load(
         True: never ask the network. Without it, `VTA_OFFLINE` and `HF_HUB_OFFLINE` decide.
     batch_size : int, optional
         Pictures per forward pass; without it the family's own.
+    compiled : bool
+        Compile the network first, if it is one of torch; the others have nothing to compile.
 
     Raises
     ------
@@ -180,6 +187,7 @@ def load(
             precision=precision,
             offline=offline,
             batch_size=batch_size,
+            **({"compiled": True} if compiled and spec.family in COMPILES else {}),
         ),
     )
 

@@ -30,6 +30,7 @@ def load(
     precision: str = "auto",
     offline: bool | None = None,
     batch_size: int | None = None,
+    compiled: bool = False,
 ) -> TorchBackbone:
     """Load a timm network; see `registry.load`."""
     place = resolve_device(device)
@@ -39,7 +40,9 @@ def load(
     net = _with_weights(spec, found.path)
     if spec.dim is None and spec.preprocess is not None:
         spec = replace(spec, dim=_dim(net, spec.preprocess.crop_px))
-    return TorchBackbone(net, net_recipe(spec, found.digest, kind), place, batch_size)
+    return TorchBackbone(
+        net, net_recipe(spec, found.digest, kind), place, batch_size, compiled=compiled
+    )
 
 
 def from_library(spec: BackboneSpec) -> BackboneSpec:

@@ -16,6 +16,7 @@ from vta_cli.commands.common import (
     open_store,
     progress,
 )
+from vta_cli.commands.engine import ENGINE, EngineOptions, with_engine_options
 
 if TYPE_CHECKING:
     from vta_cli.pipelines.embed import EmbedReport
@@ -27,6 +28,7 @@ INTERRUPTED_EXIT = 130
 
 
 @app.command()
+@with_engine_options
 def embed(
     source: Annotated[
         list[str],
@@ -50,36 +52,13 @@ def embed(
         ),
     ] = None,
     views: ViewsOption = "auto",
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            envvar="VTA_WEIGHTS", help="Weight file or folder; NAME=PATH,... for several backbones."
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="auto, fp32, bf16 or fp16; part of a vector's identity.")
-    ] = "auto",
-    batch_size: Annotated[
-        int | None,
-        typer.Option(min=1, help="Images per forward pass; halved when memory runs out."),
-    ] = None,
-    exact_decode: Annotated[
-        bool,
-        typer.Option(
-            "--exact-decode",
-            help="Resize as the network's own transform does, bit for bit: slower, other vectors.",
-        ),
-    ] = False,
+    engine: EngineOptions = ENGINE,
     workers: Annotated[
         int | None,
         typer.Option(
             min=0, help="Processes that read and decode; 0: threads. Default: what is faster here."
         ),
     ] = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Never try the network for weights.")
-    ] = False,
     retry_skipped: Annotated[
         bool, typer.Option("--retry-skipped", help="Look again at files that were unreadable.")
     ] = False,
@@ -104,21 +83,21 @@ def embed(
       find . -name '*.png' | vta embed -
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.pipelines.embed import embed as run
-    from vta_cli.pipelines.lanes import Engine, Lane, choose
+    from vta_cli.pipelines.lanes import Lane, choose
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks, require_images
     from vta_cli.pipelines.views import check_view
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
-    engine = Engine(device, precision, weights, batch_size, offline or None, exact_decode)
+    how = engine.engine()
     found = Source(source, links, hidden, sys.stdin.buffer)
     check_view(views)
     found.check()
     watch = progress(quiet)
     with open_store(store, create=True) as opened:
-        chosen = choose(opened, preset, backbone or [], engine, views)
+        chosen = choose(opened, preset, backbone or [], how, views)
         if chosen.why:
             watch.note(chosen.why)
-        lanes = [Lane(opened, spec, engine, watch, chosen.view) for spec in chosen.specs]
+        lanes = [Lane(opened, spec, how, watch, chosen.view) for spec in chosen.specs]
         report = run(opened, found, lanes, watch, workers=workers, retry_skipped=retry_skipped)
         if report.n_images:
             opened.pin(chosen.pin)

@@ -14,6 +14,7 @@ from vta_cli.commands.common import (
     choice,
     open_store,
 )
+from vta_cli.commands.engine import ENGINE, EngineOptions, with_engine_options
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -21,6 +22,7 @@ MODES = ("single", "grid", "tournament", "pairs", "review")
 
 
 @app.command()
+@with_engine_options
 def label(
     source: Annotated[
         list[str] | None,
@@ -76,11 +78,7 @@ def label(
         list[str] | None,
         typer.Option("--backbone", "-b", help="Learn on this backbone; may be repeated."),
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(envvar="VTA_WEIGHTS", help="As in `vta embed`.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="As in `vta embed`.")] = "auto",
-    precision: Annotated[str, typer.Option(help="As in `vta embed`.")] = "auto",
+    engine: EngineOptions = ENGINE,
     no_embed: Annotated[
         bool, typer.Option("--no-embed", help="Do not embed images that lack vectors.")
     ] = False,
@@ -111,7 +109,6 @@ def label(
     from vta_cli.pipelines.label import Plan
     from vta_cli.pipelines.label_load import Inputs
     from vta_cli.pipelines.label_serve import export, open_page
-    from vta_cli.pipelines.lanes import Engine
     from vta_cli.pipelines.score import HEAD_NAME
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
     from vta_cli.pipelines.train import labels_from_file
@@ -138,7 +135,7 @@ def label(
             side.check()
     known = labels_from_file(labels, None).labels if labels is not None else ()
     inputs = Inputs(
-        images, sides, known, preset, backbone or [], Engine(device, precision, weights),
+        images, sides, known, preset, backbone or [], engine.engine(),
         embed_missing=not no_embed,
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from vta_cli.commands.common import (
     open_store,
     progress,
 )
+from vta_cli.commands.engine import ENGINE, EngineOptions, with_engine_options
 
 if TYPE_CHECKING:
     from vta_cli.labels.records import Kind, LabelSet
@@ -32,6 +33,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
+@with_engine_options
 def train(
     pos: Annotated[
         list[str] | None,
@@ -166,11 +168,7 @@ def train(
         typer.Option("--backbone", "-b", help="Learn on this backbone; may be repeated."),
     ] = None,
     views: ViewsOption = "auto",
-    weights: Annotated[
-        str | None, typer.Option(envvar="VTA_WEIGHTS", help="As in `vta embed`.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="As in `vta embed`.")] = "auto",
-    precision: Annotated[str, typer.Option(help="As in `vta embed`.")] = "auto",
+    engine: EngineOptions = ENGINE,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     on_conflict: Annotated[
@@ -207,7 +205,7 @@ def train(
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.console.errors import printable
     from vta_cli.pipelines.labelled import ByGradients, Plan
-    from vta_cli.pipelines.lanes import Engine, Lane, choose
+    from vta_cli.pipelines.lanes import Lane, choose
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
     from vta_cli.pipelines.train_labels import KINDS, STARS, Given, read_given
     from vta_cli.pipelines.views import check_view
@@ -252,20 +250,20 @@ def train(
         name or file.name or "taste", head or file.head, folds, seed, not no_embed,
         cast("Literal['error', 'drop', 'majority']", on_conflict), out,
         dict(file.class_weights) | dict(_weight(text) for text in class_weight or ()),
-        score_class or file.score_class, ByGradients(settings, resume, device),
+        score_class or file.score_class, ByGradients(settings, resume, engine.device),
     )  # fmt: skip
     watch = progress(quiet)
     if unused:
         watch.note(unused)
-    engine = Engine(device, precision, weights)
+    how = engine.engine()
     with open_store(store, create=not no_embed) as opened:
         found = read_given(opened, given)
         for problem in found.problems:  # at once: what follows may fail for want of these labels
             typer.echo(f"note: {printable(problem)}", err=True)
-        chosen = choose(opened, preset, backbone or [], engine, views)
+        chosen = choose(opened, preset, backbone or [], how, views)
         if chosen.why:
             watch.note(chosen.why)
-        lanes = [Lane(opened, spec, engine, watch, chosen.view) for spec in chosen.specs]
+        lanes = [Lane(opened, spec, how, watch, chosen.view) for spec in chosen.specs]
         trained: Trained | TrainedKind
         if found.kind == "binary":
             trained, page = _binary(opened, found, lanes, plan, watch)

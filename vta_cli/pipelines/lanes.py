@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.backbones.protocol import Ahead, Backbone, BackboneSpec, is_exact
+from vta_cli.backbones.protocol import Ahead, Backbone, BackboneSpec, Telling, is_exact
 from vta_cli.backbones.registry import (
     at_hand,
     expand,
@@ -58,6 +58,7 @@ class Engine:
     batch_size: int | None = None
     offline: bool | None = None
     exact: bool = False
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         """Refuse names that no backbone knows, whether or not this run's backbones look at them.
@@ -192,7 +193,13 @@ class Lane:
                     precision=engine.precision,
                     offline=engine.offline,
                     batch_size=engine.batch_size,
+                    compiled=engine.compiled,
                 )
+                if isinstance(self._backbone, Telling):
+                    for note in self._backbone.notes:
+                        self.progress.note(note)
+                elif engine.compiled:
+                    self.progress.note(f"{self.spec.name} has nothing to compile")
                 self._adopt(with_view(self._backbone.recipe, self.view))
             return self._backbone
 
