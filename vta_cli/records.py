@@ -41,12 +41,15 @@ class ImageRef(NamedTuple):
         Path relative to the source's root, used when a tree is kept.
     size_bytes, mtime_ns : int
         From `stat`; together with `path` they are the catalogue's identity of unchanged content.
+    ctime_ns : int
+        Time of the last change of content, name, links or rights; 0 if it is not known.
     """
 
     path: str
     rel: str
     size_bytes: int
     mtime_ns: int
+    ctime_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

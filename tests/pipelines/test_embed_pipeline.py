@@ -1,5 +1,6 @@
 """Embedding with fake backbones that count what they are asked to do."""
 
+import os
 import shutil
 from dataclasses import replace
 
@@ -219,3 +220,26 @@ def test_failing_backbone_keeps_what_was_sealed(drawn, tmp_path, lane_of):
         report = embed(store, Source([str(drawn / "pics")]), [lane_of(store, good)], Silent())
         assert report.n_images == 24
         assert sum(good.batches) == 12
+
+
+def test_an_edit_that_sets_its_time_back_is_seen(drawn, tmp_path, lane_of):
+    """Its time of change tells it; where only rights changed, the file is hashed and no more."""
+    pics = tmp_path / "pics"
+    shutil.copytree(drawn / "pics", pics)
+    edited, closed = sorted(pics.glob("*.jpg"))[:2]
+    picture = edited.read_bytes()
+    edited.write_bytes(picture + b"1")
+    for path in pics.iterdir():
+        os.utime(path, (1.5e9, 1.5e9))
+    source = Source([str(pics)])
+    with Store.open(tmp_path / "s", create=True) as store:
+        n_images = embed(store, source, [lane_of(store, Fake("fake:a", SMALL))], Silent()).n_images
+        edited.write_bytes(picture + b"2")
+        os.utime(edited, (1.5e9, 1.5e9))
+        closed.chmod(0o600)
+        fake = Fake("fake:a", SMALL)
+        report = embed(store, source, [lane_of(store, fake)], Silent())
+        assert (report.n_opened, report.n_images) == (2, n_images)
+        assert report.embedded == {"fake:a": 1}
+        report = embed(store, source, [lane_of(store, fake)], Silent())
+        assert report.n_opened == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vta_cli.records import ImageRef
@@ -61,10 +61,20 @@ def test_columns_say_what_entries_say(catalogue):
     catalogue.record(entries)
     refs = [ref(each.path, each.size_bytes) for each in entries]
     found = catalogue.contents([*refs, ref("/p/00001.jpg", 99), ref("/none")])
-    assert found == [*((each.key, each.reason, each.detail) for each in entries), None, None]
+    assert plain(found) == [
+        *((each.key or bytes(32), each.reason or "", each.detail) for each in entries), None, None,
+    ]  # fmt: skip
     assert list(rows_of(catalogue)) == [
         (each.path, each.size_bytes, each.mtime_ns, each.key or bytes(32), each.reason or "")
         for each in catalogue.entries()
+    ]
+
+
+def plain(contents):
+    """Return contents as one tuple a file, None for what is not known."""
+    return [
+        (key.tobytes(), *contents.why(at)) if known else None
+        for at, (known, key) in enumerate(zip(contents.known, contents.keys, strict=True))
     ]
 
 
@@ -125,6 +135,142 @@ def test_damaged_columns_cost_nothing_but_time(closed):
         beside.write_bytes(damaged)
         with contextlib.closing(Catalogue(closed, read_only=True)) as opened:
             assert list(rows_of(opened)) == wanted
+
+
+ODD = os.fsdecode(b"/p/3\xff.jpg")
+
+
+@pytest.fixture
+def hundred(tmp_path, monkeypatch):
+    """A closed catalogue of a hundred files of many kinds, with its columns in small batches."""
+    monkeypatch.setattr("vta_cli.store.catalogue.COLUMNS_ROWS", 40)
+    monkeypatch.setattr("vta_cli.store.catalogue.COLUMNS_REFS", 1)
+    monkeypatch.setattr("vta_cli.store.catalogue._PAGE", 16)
+    path = tmp_path / "files.sqlite"
+    made = Catalogue(path)
+    made.record(
+        entry(f"/p/{n:02d}.jpg", key=b"%032d" % n, size_bytes=n, ctime_ns=5 * (n % 2))
+        for n in range(97)
+    )
+    made.record([entry("/p/7bad.jpg", key=None, reason="truncated", detail="cut"), entry(ODD)])
+    made.record([entry("/p/5fresh.jpg", key=b"f" * 32, mtime_ns=LONG_AGO * 2)])  # not believed
+    made.close()
+    return path
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_a_scan_of_columns_says_what_look_ups_say(hundred, data):
+    """Whatever came, went or changed since, and in whatever order files are asked for."""
+    names = [f"/p/{n:02d}.jpg" for n in range(97)] + [
+        "/p/7bad.jpg",
+        "/p/5fresh.jpg",
+        ODD,
+        "/a",
+        "/z",
+    ]
+    some = data.draw(st.lists(st.sampled_from(names), unique=True, min_size=1))
+    if data.draw(st.booleans()):
+        some.sort(key=os.fsencode)
+    if data.draw(st.booleans()):
+        some = [name for name in sorted(names, key=os.fsencode) if name not in some[:3]] or some
+    refs = [
+        ImageRef(
+            name, name,
+            int(name[3:5]) if name[3:5].isdigit() and name[5] == "." else 10,
+            (2 if "fresh" in name else 1) * LONG_AGO + data.draw(st.sampled_from([0, 0, 0, 1])),
+            data.draw(st.sampled_from([0, 5, 5, 6])),
+        )
+        for name in some
+    ]  # fmt: skip
+    ctime = data.draw(st.booleans())
+    with contextlib.closing(Catalogue(hundred, read_only=True)) as opened:
+        by_columns = opened.contents(refs, ctime=ctime)
+        opened._distrusted = True  # of the columns alone: the database is open
+        by_rows = opened.contents(refs, ctime=ctime)
+        one_by_one = [opened.lookup([each])[0] for each in refs]
+    assert plain(by_columns) == plain(by_rows)
+    if not ctime:
+        assert by_rows.known.tolist() == [each is not None for each in one_by_one]
+
+
+def test_a_whole_scan_needs_no_row_of_the_database(hundred, monkeypatch):
+    """What the columns know is not asked of the database, not even for what is new or gone."""
+    with contextlib.closing(Catalogue(hundred, read_only=True)) as opened:
+        monkeypatch.setattr(opened, "_match", None)
+        refs = [ref(f"/p/{n:02d}.jpg", n) for n in range(97) if n != 30]
+        refs.insert(50, ref("/p/50new.jpg"))
+        known = opened.contents(refs).known
+    assert np.flatnonzero(~known).tolist() == [50]
+
+
+def test_a_large_scan_without_columns_leaves_them_behind(hundred):
+    """As after an update of vta, or where somebody deleted the file."""
+    beside = hundred.with_suffix(".arrow")
+    whole = beside.read_bytes()
+    beside.unlink()
+    refs = [ref(f"/p/{n:02d}.jpg", n) for n in range(97)]
+    with contextlib.closing(Catalogue(hundred)) as opened:
+        assert opened.contents(refs).known.all()
+    assert beside.read_bytes() == whole
+
+
+def test_damaged_columns_leave_a_scan_to_the_database(hundred):
+    beside = hundred.with_suffix(".arrow")
+    whole = beside.read_bytes()
+    refs = [ref(f"/p/{n:02d}.jpg", n) for n in range(97)]
+    middle = whole.index(b"/p/40.jpg")
+    for damaged in (
+        b"", b"nonsense", whole[: len(whole) // 2],
+        whole[: middle - 400] + b"\xff" * 300 + whole[middle - 100 :],
+    ):  # fmt: skip
+        beside.write_bytes(damaged)
+        with contextlib.closing(Catalogue(hundred, read_only=True)) as opened:
+            assert opened.contents(refs).known.all()
+
+
+def test_the_time_of_change_is_asked_for_only_by_who_reads_again(catalogue):
+    """An edit that sets the mtime back is told, and so is a file of which no ctime was kept."""
+    catalogue.record([entry("/p/a", ctime_ns=7), entry("/p/b")])
+    here = [
+        ImageRef(path, path, 10, LONG_AGO, ctime)
+        for path, ctime in (("/p/a", 7), ("/p/a", 8), ("/p/a", 0), ("/p/b", 7))
+    ]
+    for each, believed in zip(here, [True, False, True, True], strict=True):
+        assert catalogue.contents([each], ctime=True).known.tolist() == [believed]
+        assert catalogue.contents([each]).known.all()
+        assert catalogue.lookup([each]) != [None]
+
+
+def old_table(path):
+    """Make the database as vta made it before there was a `ctime_ns`."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE files (path BLOB PRIMARY KEY NOT NULL, size_bytes INTEGER NOT NULL, "
+            "mtime_ns INTEGER NOT NULL, trusted INTEGER NOT NULL, key BLOB, width INTEGER, "
+            "height INTEGER, format TEXT, reason TEXT, detail TEXT) WITHOUT ROWID;"
+        )
+        connection.execute(
+            "INSERT INTO files VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (b"/p/a", 10, LONG_AGO, 1, b"k".ljust(32, b"\0"), 640, 480, "JPEG", None, None),
+        )
+        connection.commit()
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_catalogue_of_an_older_vta_goes_on(tmp_path, read_only):
+    path = tmp_path / "files.sqlite"
+    old_table(path)
+    before = path.read_bytes()
+    for _ in range(2):
+        with contextlib.closing(Catalogue(path, read_only=read_only)) as opened:
+            assert opened.lookup([ref("/p/a")]) == [entry("/p/a")]
+            assert opened.contents([ref("/p/a")], ctime=True).known.all()
+            opened.record([entry("/p/b", ctime_ns=3)])
+            assert opened.count() == (1 if read_only else 2)
+    assert not read_only or path.read_bytes() == before
 
 
 @pytest.mark.parametrize("changed", [ref("/p/a", size=11), ref("/p/a", mtime=LONG_AGO + 1)])

@@ -76,7 +76,7 @@ def ref_of(path: str, rel: str) -> Found:
         return Skip(path, reason_of(error), error.strerror or str(error))
     if not stat.S_ISREG(status.st_mode):
         return Skip(path, "not-a-file", kind_of_mode(status.st_mode))
-    return ImageRef(path, rel, status.st_size, status.st_mtime_ns)
+    return ImageRef(path, rel, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def kind_of_mode(mode: int) -> str:

@@ -36,7 +36,8 @@ from vta_cli.pipelines.staff import (
     told,
 )
 from vta_cli.records import ImageRef, Pixels, Skip, Vectors
-from vta_cli.store.catalogue import Content, Entry
+from vta_cli.store.catalogue import Entry
+from vta_cli.store.contents import Contents
 from vta_cli.store.store import Store
 
 PLAN_IMAGES = 100_000
@@ -45,7 +46,6 @@ WINDOW_PER_WORKER = 4
 """Images in flight per worker: enough to keep the network fed, few enough to bound memory."""
 RECORD_EVERY = 512
 """Catalogue entries written together."""
-_UNKNOWN: Content = (None, None, "")
 
 
 @dataclass
@@ -171,8 +171,8 @@ def _plans(
 ) -> Iterator[list[ImageRef]]:
     """Yield lists of refs that have to be opened; count what needs no opening."""
     todo: list[ImageRef] = []
-    for batch in known_contents(store, source):
-        todo.extend(_lacking(batch, lanes, report, retry_skipped=retry_skipped))
+    for found, contents in known_contents(store, source, ctime=True):
+        todo.extend(_lacking(found, contents, lanes, report, retry_skipped=retry_skipped))
         if len(todo) >= PLAN_IMAGES:
             yield todo
             todo = []
@@ -183,36 +183,34 @@ def _plans(
 
 
 def _lacking(
-    batch: Sequence[tuple[Found, Content | None]],
+    found: Sequence[Found],
+    contents: Contents,
     lanes: Sequence[Lane],
     report: EmbedReport,
     *,
     retry_skipped: bool,
 ) -> list[ImageRef]:
-    todo: list[ImageRef] = []
-    refs: list[ImageRef] = []
-    keys: list[bytes] = []
-    report.n_files += len(batch)
-    for item, content in batch:
-        key, reason, detail = content or _UNKNOWN
-        if isinstance(item, Skip):
-            report.skip(item)
-        elif key is not None and reason is None:
-            refs.append(item)
-            keys.append(key)
-        elif content is None or (
-            reason and reason != SIDE_FILE and (retry_skipped or is_outdated(reason))
-        ):
-            todo.append(item)
-        else:
-            report.skip(Skip(item.path, reason or "unknown", detail))
-    if keys:
-        rows = key_rows(keys)
-        lacks = np.logical_or.reduce([lane.missing(rows) for lane in lanes])
-        todo.extend(refs[index] for index in np.flatnonzero(lacks).tolist())
+    """Return the refs that have to be opened, in order; no step for each file that has vectors."""
+    report.n_files += len(found)
+    images = contents.images
+    wanted = ~images
+    if images.any():
+        keys = contents.keys if images.all() else contents.keys[images]
+        lacks = np.logical_or.reduce([lane.missing(keys) for lane in lanes])
+        wanted[images] = lacks
         n_known = len(keys) - int(np.count_nonzero(lacks))
         report.n_known += n_known
         report.n_images += n_known
+    todo: list[ImageRef] = []
+    for at in np.flatnonzero(wanted).tolist():
+        item = found[at]
+        reason, detail = contents.why(at)
+        if isinstance(item, Skip):
+            report.skip(item)
+        elif not reason or (reason != SIDE_FILE and (retry_skipped or is_outdated(reason))):
+            todo.append(item)
+        else:
+            report.skip(Skip(item.path, reason, detail))
     return todo
 
 
@@ -439,7 +437,7 @@ def _outcome(
     side = SIDE_FILE if content.side else None
     about = found or Look(reason=content.reason or side, detail=content.detail)
     entry = Entry(
-        path=ref.path, size_bytes=ref.size_bytes, mtime_ns=ref.mtime_ns,
+        path=ref.path, size_bytes=ref.size_bytes, mtime_ns=ref.mtime_ns, ctime_ns=ref.ctime_ns,
         key=content.key, width=about.width, height=about.height, format=about.format,
         reason=about.reason, detail=about.detail, read_ns=content.read_ns,
     )  # fmt: skip

@@ -495,7 +495,7 @@ def _entry_of(ref: ImageRef) -> Entry:
     except UnreadableImageError as error:
         reason, detail = error.slug, error.message
     return Entry(
-        path=ref.path, size_bytes=ref.size_bytes, mtime_ns=ref.mtime_ns,
+        path=ref.path, size_bytes=ref.size_bytes, mtime_ns=ref.mtime_ns, ctime_ns=ref.ctime_ns,
         key=key, width=0, height=0, format="", reason=reason, detail=detail,
     )  # fmt: skip
 

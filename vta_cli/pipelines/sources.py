@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from vta_cli.errors import UnreadableImageError, UsageError
 from vta_cli.images.keys import key_of, read_bytes
 from vta_cli.images.sources import scan
-from vta_cli.records import KEY_BYTES, ImageRef, Keys, Skip
-from vta_cli.store.catalogue import Content, Entry
+from vta_cli.records import ImageRef, Keys, Skip
+from vta_cli.store.catalogue import Entry
+from vta_cli.store.contents import Contents
 from vta_cli.store.store import Store
 
 BATCH_REFS = 2048
@@ -27,8 +29,6 @@ SIDE_FILE = "side-file"
 
 NOT_EMBEDDED = "not-embedded"
 """Reason of images of which nothing is known yet, or which lack a vector that is needed."""
-
-_NO_KEY = bytes(KEY_BYTES)
 
 Found = ImageRef | Skip
 T = TypeVar("T")
@@ -189,39 +189,46 @@ def _is_still(entry: Entry) -> bool:
         return error.slug == entry.reason
 
 
+def _settled_contents(store: Store, refs: Sequence[ImageRef], contents: Contents) -> Contents:
+    """Do to contents what `_settled` does to entries."""
+    open_ = np.flatnonzero(~contents.known).tolist()
+    none: list[Entry | None] = [None] * len(open_)
+    found = _settled(store, [refs[at] for at in open_], none, lambda entry: entry)
+    rows = {
+        at: (entry.key, entry.reason, entry.detail)
+        for at, entry in zip(open_, found, strict=True)
+        if entry is not None
+    }
+    return contents.filled(rows) if rows else contents
+
+
 def known_contents(
-    store: Store, source: Source, *, settle: bool = False
-) -> Iterator[list[tuple[Found, Content | None]]]:
+    store: Store, source: Source, *, ctime: bool = False, settle: bool = False
+) -> Iterator[tuple[list[Found], Contents]]:
     """Yield batches of refs with what the catalogue knows of their content; opens no image.
 
-    Side files come too. As `known_refs`, without what only decoding tells, and twice as fast; and
-    what was new when it was embedded is opened with `settle` alone.
+    Side files come too. As `known_refs`, without what only decoding tells, in columns and many
+    times as fast; and what was new when it was embedded is opened with `settle` alone. `ctime` as
+    in `vta_cli.store.catalogue.Catalogue.contents`.
     """
     if not source.specs:
-        entries = store.catalogue.entries()
-        while some := list(islice(entries, BATCH_REFS)):
-            yield [
-                (
-                    ImageRef(entry.path, entry.path.lstrip("/"), entry.size_bytes, entry.mtime_ns),
-                    _content(entry),
-                )
-                for entry in some
-            ]
+        for page in store.catalogue.pages():
+            known = np.ones(len(page.keys), np.bool_)
+            yield (
+                list(_made_refs(page.paths, page.sizes_bytes, page.mtimes_ns)),
+                Contents(known, page.keys, page.reasons, page.details),
+            )
         return
     for found in batched(refs_of(store, source), BATCH_REFS):
         refs = [item for item in found if isinstance(item, ImageRef)]
-        contents = store.catalogue.contents(refs)
-        if settle:
-            contents = _settled(store, refs, contents, _content)
-        if len(refs) == len(found):
-            yield list(zip(found, contents, strict=True))
-        else:
-            known = iter(contents)
-            yield [(item, next(known) if isinstance(item, ImageRef) else None) for item in found]
-
-
-def _content(entry: Entry) -> Content:
-    return entry.key, entry.reason, entry.detail
+        contents = store.catalogue.contents(refs, ctime=ctime)
+        if settle and not contents.known.all():
+            contents = _settled_contents(store, refs, contents)
+        if len(refs) < len(found):
+            contents = contents.spread(
+                np.array([isinstance(item, ImageRef) for item in found], np.bool_)
+            )
+        yield found, contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,44 +278,36 @@ def _catalogued(store: Store) -> Iterator[Files]:
             paths, sizes, mtimes, keys = paths.take(kept), sizes[kept], mtimes[kept], keys[kept]
             reasons = [reason for reason in reasons if reason != SIDE_FILE]
 
-        def refs(
-            paths: Sequence[str] = paths,
-            sizes: NDArray[np.int64] = sizes,
-            mtimes: NDArray[np.int64] = mtimes,
-        ) -> list[ImageRef]:
-            return [
-                ImageRef(path, path.lstrip("/"), size, mtime)
-                for path, size, mtime in zip(paths, sizes.tolist(), mtimes.tolist(), strict=True)
-            ]
+        yield Files(paths, keys, reasons, partial(_made_refs, paths, sizes, mtimes))
 
-        yield Files(paths, keys, reasons, refs)
+
+def _made_refs(
+    paths: Sequence[str], sizes: NDArray[np.int64], mtimes: NDArray[np.int64]
+) -> list[ImageRef]:
+    return [
+        ImageRef(path, path.lstrip("/"), size, mtime)
+        for path, size, mtime in zip(paths, sizes.tolist(), mtimes.tolist(), strict=True)
+    ]
 
 
 def _scanned(store: Store, source: Source) -> Iterator[Files]:
-    for batch in known_contents(store, source, settle=True):
-        refs: list[ImageRef] = []
-        paths: list[str] = []
-        keys: list[bytes] = []
-        reasons: list[str] = []
-        for item, content in batch:
-            if content is not None and content[1] == SIDE_FILE:
-                continue
-            key, reason = _NO_KEY, NOT_EMBEDDED
-            if isinstance(item, Skip):
-                reason = item.reason
-                refs.append(ImageRef(item.path, item.path, 0, 0))
-            else:
-                refs.append(item)
-                if content is not None:
-                    known, why, _ = content
-                    reason = why or ("unknown" if known is None else "")
-                    key = known if known and not reason else _NO_KEY
-            paths.append(item.path)
-            keys.append(key)
-            reasons.append(reason)
-        yield Files(
-            paths, np.frombuffer(b"".join(keys), np.uint8).reshape(-1, KEY_BYTES), reasons, refs
-        )
+    for found, contents in known_contents(store, source, settle=True):
+        reasons = contents.reasons or [""] * len(found)
+        if not contents.known.all():
+            reasons = list(reasons)
+            for at in np.flatnonzero(~contents.known).tolist():
+                item = found[at]
+                reasons[at] = item.reason if isinstance(item, Skip) else NOT_EMBEDDED
+        refs = [
+            ImageRef(item.path, item.path, 0, 0) if isinstance(item, Skip) else item
+            for item in found
+        ]
+        keys = contents.keys
+        if SIDE_FILE in reasons:
+            kept = [at for at, reason in enumerate(reasons) if reason != SIDE_FILE]
+            reasons, refs = [reasons[at] for at in kept], [refs[at] for at in kept]
+            keys = keys[kept]
+        yield Files([ref.path for ref in refs], keys, reasons, refs)
 
 
 def require_images(n_images: int, source: Source, skips: Counter[str] | None = None) -> None:

@@ -37,8 +37,10 @@ from vta_cli.store.catalogue_file import (
     set_aside,
     translated,
 )
+from vta_cli.store.contents import Contents, contents_of
 
 if TYPE_CHECKING:
+    from vta_cli.store.column_scan import ColumnScan
     from vta_cli.store.columns import Page
 
 RACY_NS = 2_000_000_000
@@ -54,20 +56,20 @@ _WINDOW_ROWS = 4 * _WINDOW
 _PAGE = 4096
 COLUMNS_ROWS = 20_000
 """Fewer files are read from the database in no time."""
-_COLUMNS = "path, size_bytes, mtime_ns, trusted, key, width, height, format, reason, detail"
-_UPSERT = f"INSERT OR REPLACE INTO files ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants alone
-
-_CONTENT_COLUMNS = "path, size_bytes, mtime_ns, trusted, key, reason, ifnull(detail, '')"
+COLUMNS_REFS = 256
+"""Fewer files are looked up in the database."""
+_IDENTITY = "path, size_bytes, mtime_ns, ctime_ns, trusted"
+_COLUMNS = f"{_IDENTITY}, key, width, height, format, reason, detail"
+_UPSERT = f"INSERT OR REPLACE INTO files ({_COLUMNS}) VALUES ({','.join('?' * 11)})"  # noqa: S608 - constants alone
+_CONTENT_COLUMNS = f"{_IDENTITY}, key, reason, detail"
 
 _Row = tuple[
-    bytes, int, int, int, bytes | None, int | None, int | None, str | None, str | None, str | None
-]
+    bytes, int, int, int, int,
+    bytes | None, int | None, int | None, str | None, str | None, str | None,
+]  # fmt: skip
 _FILE_NAMES = (sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
 _Value = bytes | str | int
 _T = TypeVar("_T")
-
-Content = tuple[bytes | None, str | None, str]
-"""What a file holds: key, reason, detail, as in `Entry`; a plain tuple, made a million times."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Entry:
         The reason for people.
     read_ns : int
         Wall clock just before the bytes were read [ns since 1970]; 0 if not known. Not kept.
+    ctime_ns : int
+        From `stat`, before the file was read; 0 if not known.
     """
 
     path: str
@@ -104,6 +108,7 @@ class Entry:
     reason: str | None = None
     detail: str = ""
     read_ns: int = 0
+    ctime_ns: int = 0
 
 
 class Catalogue:
@@ -131,6 +136,9 @@ class Catalogue:
         self._read_only = read_only
         self._distrusted = False
         self._changed = False
+        self._scan: ColumnScan | None = None
+        self._scan_stamp = -1
+        self._n_by_rows = 0
         self._lock = threading.RLock()
         self._stack = contextlib.ExitStack()
         self._opened_ns = time.time_ns()
@@ -152,9 +160,29 @@ class Catalogue:
             for ref, row in zip(refs, rows, strict=True)
         ]
 
-    def contents(self, refs: Sequence[ImageRef]) -> list[Content | None]:
-        """Return of each ref what `lookup` would, less what only decoding tells; twice as fast."""
-        return [None if row is None else row[4:] for row in self._match(refs, _CONTENT_COLUMNS)]
+    def contents(self, refs: Sequence[ImageRef], *, ctime: bool = False) -> Contents:
+        """Return of each ref what `lookup` would, less what only decoding tells; in columns.
+
+        Many refs in the order of their paths are found in the file of columns, where that is
+        sound, ten times as fast as in the database.
+
+        Parameters
+        ----------
+        refs : sequence of ImageRef
+        ctime : bool
+            Believe no entry whose file has another `ctime_ns`. That tells an edit that keeps the
+            size and sets the mtime back. But new rights or another hard link change it as well,
+            so only who reads the file again should ask for it.
+        """
+        if len(refs) >= COLUMNS_REFS:
+            with self._lock:
+                scan = self._column_scan()
+                found = None if scan is None else scan.find(refs, ctime=ctime)
+            if found is not None:
+                return found
+            self._n_by_rows += len(refs)
+        rows = self._match(refs, _CONTENT_COLUMNS, ctime=ctime)
+        return contents_of([None if row is None else row[5:] for row in rows])
 
     def doubted(self, refs: Sequence[ImageRef]) -> list[Entry | None]:
         """Return the entries that `lookup` keeps back: all is as it was, but the file was too new.
@@ -264,13 +292,16 @@ class Catalogue:
             self._write("DELETE FROM files WHERE path = ?", rows)
 
     def close(self) -> None:
-        """Close the database; a large one that was changed leaves its columns beside it."""
+        """Close the database; a large one leaves its columns beside it, unless they are there."""
         with self._lock:
-            if self._changed:
+            self._close_scan()
+            # a scan that had to do without them is reason enough to write them
+            if not self._read_only and (self._changed or self._n_by_rows >= COLUMNS_ROWS):
                 # it saves work and nothing else, so nothing is lost without it
                 with contextlib.suppress(sqlite3.Error, StoreError):
                     self._keep_columns()
                 self._changed = False
+            self._n_by_rows = 0
             self._stack.close()
 
     # Inside.
@@ -283,40 +314,62 @@ class Catalogue:
         """Return the stamp of the last change; 0 of an empty catalogue."""
         return int(self._fetch("PRAGMA user_version", [])[0][0])
 
+    def _column_scan(self) -> "ColumnScan | None":
+        """Return the file of columns if it is of the database's present moment."""
+        if self._distrusted or not (self._scan or self._columns_path.exists()):
+            return None
+        stamp = self._stamp()
+        if stamp != self._scan_stamp:
+            from vta_cli.store.column_scan import open_scan  # noqa: PLC0415 - pyarrow
+
+            self._close_scan()
+            self._scan, self._scan_stamp = open_scan(self._columns_path, stamp), stamp
+        return self._scan
+
+    def _close_scan(self) -> None:
+        if self._scan is not None:
+            self._scan.close()
+        self._scan, self._scan_stamp = None, -1
+
     def _keep_columns(self) -> None:
         few = self._fetch("SELECT 1 FROM files LIMIT ?", [COLUMNS_ROWS])
         if len(few) < COLUMNS_ROWS:
             return
-        from vta_cli.store.columns import write_columns  # noqa: PLC0415 - pyarrow
+        from vta_cli.store.columns import is_current, write_columns  # noqa: PLC0415 - pyarrow
 
         connection = self._connection
         connection.execute("BEGIN")  # stamp and rows are of one moment
         try:
-            write_columns(self._columns_path, self._stamp(), self._pages_after(None))
+            if not is_current(self._columns_path, self._stamp()):
+                write_columns(self._columns_path, self._stamp(), self._pages_after(None))
         finally:
             connection.execute("COMMIT")
 
     def _pages_after(self, low: bytes | None) -> Iterator[list[Any]]:
-        """Yield path, size, mtime, key, reason of all entries after a path, in pages."""
+        """Yield identity, key, reason and detail of all entries after a path, in pages."""
+        query = f"SELECT {_CONTENT_COLUMNS} FROM files WHERE path > ? ORDER BY path LIMIT ?"  # noqa: S608 - constants alone
         while True:
-            query = (
-                "SELECT path, size_bytes, mtime_ns, key, reason FROM files "
-                "WHERE path > ? ORDER BY path LIMIT ?"
-            )
             found = self._fetch(query, [low or b"", _PAGE])
             if not found:
                 return
             yield found
             low = found[-1][0]
 
-    def _match(self, refs: Sequence[ImageRef], columns: str, *, trusted: bool = True) -> list[Any]:
+    def _match(
+        self,
+        refs: Sequence[ImageRef],
+        columns: str,
+        *,
+        trusted: bool = True,
+        ctime: bool = False,
+    ) -> list[Any]:
         """Return the row of each ref, None unless one is to be believed, or else only in doubt.
 
-        The first four of `columns` are path, size_bytes, mtime_ns and trusted.
+        The first of `columns` are `_IDENTITY`.
         """
         if not refs:
             return []
-        names, _, sizes, mtimes = zip(*refs, strict=True)
+        names, _, sizes, mtimes, ctimes = zip(*refs, strict=True)
         # One call encodes all: no path holds a null byte.
         paths = "\0".join(names).encode(*_FILE_NAMES).split(b"\0")
         order: Sequence[int] = range(len(refs))
@@ -339,8 +392,14 @@ class Catalogue:
             if [row[0] for row in rows] != wanted:  # something came or went since
                 rows = list(map({row[0]: row for row in rows}.get, wanted))
             for number, row in zip(window, rows, strict=True):
-                if row and row[2] == mtimes[number] and row[1] == sizes[number]:
-                    found[number] = row if bool(row[3]) is trusted else None
+                if (
+                    row
+                    and row[2] == mtimes[number]
+                    and row[1] == sizes[number]
+                    and bool(row[4]) is trusted
+                    and (not ctime or row[3] in {0, ctimes[number]} or not ctimes[number])
+                ):
+                    found[number] = row
         return found
 
     def _range(self, names: Sequence[bytes], columns: str) -> tuple[list[Any], int]:
@@ -365,6 +424,7 @@ class Catalogue:
             os.fsencode(entry.path),
             entry.size_bytes,
             entry.mtime_ns,
+            entry.ctime_ns,
             int(age_ns >= margin_ns),
             entry.key,
             entry.width,
@@ -455,7 +515,7 @@ def _entry(path: str, row: _Row) -> Entry:
     The constructor of a frozen dataclass sets field by field and takes 2.0 us, this 0.5 us; it is
     more than half of what a look-up costs.
     """
-    _, size_bytes, mtime_ns, _, key, width, height, kind, reason, detail = row
+    _, size_bytes, mtime_ns, ctime_ns, _, key, width, height, kind, reason, detail = row
     entry = object.__new__(Entry)
     entry.__dict__.update(
         path=path,
@@ -468,5 +528,6 @@ def _entry(path: str, row: _Row) -> Entry:
         reason=reason,
         detail=detail or "",
         read_ns=0,
+        ctime_ns=ctime_ns,
     )
     return entry

@@ -43,7 +43,8 @@ CREATE TABLE IF NOT EXISTS files (
     height INTEGER,
     format TEXT,
     reason TEXT,
-    detail TEXT
+    detail TEXT,
+    ctime_ns INTEGER NOT NULL DEFAULT 0  -- 0: not known
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS files_by_key ON files (key) WHERE key IS NOT NULL;
 """
@@ -114,6 +115,8 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA cache_size=-65536")  # 64 MiB
         connection.executescript(_SCHEMA)
+        if not _has_ctime(connection):
+            _add_ctime(connection)
     except BaseException:
         connection.close()
         raise
@@ -149,7 +152,23 @@ def connect_read_only(path: Path | None) -> Iterator[sqlite3.Connection]:
                 check_same_thread=False,
             )
         stack.callback(connection.close)
+        if not _has_ctime(connection):  # of an older vta, and not ours to change
+            connection.execute("CREATE TEMP VIEW files AS SELECT *, 0 AS ctime_ns FROM main.files")
         yield connection
+
+
+def _has_ctime(connection: sqlite3.Connection) -> bool:
+    columns = connection.execute("PRAGMA main.table_info(files)").fetchall()
+    return not columns or "ctime_ns" in {column[1] for column in columns}
+
+
+def _add_ctime(connection: sqlite3.Connection) -> None:
+    """Give a table of an older vta the column that it lacks; that vta can go on using it."""
+    try:
+        connection.execute("ALTER TABLE files ADD COLUMN ctime_ns INTEGER NOT NULL DEFAULT 0")
+    except sqlite3.OperationalError:
+        if not _has_ctime(connection):  # nor has another process been faster
+            raise
 
 
 def _switch_to_log(connection: sqlite3.Connection) -> None:

@@ -19,24 +19,26 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vta_cli.records import KEY_BYTES, Keys
+from vta_cli.store.contents import UNKNOWN
 from vta_cli.store.layout import TEMP_SUFFIX
 from vta_cli.store.medium import storage_errors
 
-UNKNOWN = "unknown"
-"""Reason of a file that has no key and no reason of its own."""
 _STAMP = b"stamp"
 _NO_KEY = bytes(KEY_BYTES)
-_SCHEMA = pa.schema(
+SCHEMA = pa.schema(
     [
         pa.field("path", pa.binary(), nullable=False),
         pa.field("size_bytes", pa.int64(), nullable=False),
         pa.field("mtime_ns", pa.int64(), nullable=False),
+        pa.field("ctime_ns", pa.int64(), nullable=False),  # 0: not known
+        pa.field("trusted", pa.bool_(), nullable=False),
         pa.field("key", pa.binary(KEY_BYTES), nullable=False),
         pa.field("reason", pa.string()),  # null: an image
+        pa.field("detail", pa.string()),
     ]
 )
-Row = tuple[bytes, int, int, bytes | None, str | None]
-"""Path, size, mtime, key, reason."""
+Row = tuple[bytes, int, int, int, int, bytes | None, str | None, str | None]
+"""Path, size, mtime, ctime, trusted, key, reason, detail."""
 
 
 class Texts(Sequence[str]):
@@ -95,7 +97,7 @@ class Page:
     sizes_bytes, mtimes_ns : ndarray of shape (n,), int64
     keys : ndarray of shape (n, 32), uint8
         Zeros where a file has no key.
-    reasons : list of str or None
+    reasons, details : list of str or None
         Empty for images; None if all are images.
     """
 
@@ -104,11 +106,12 @@ class Page:
     mtimes_ns: NDArray[np.int64]
     keys: Keys
     reasons: list[str] | None
+    details: list[str] | None
 
 
 def batch_of(rows: Sequence[Row]) -> Any:
     """Return rows of the database as a record batch; a file without a whole key has a reason."""
-    names, sizes, mtimes, keys, reasons = zip(*rows, strict=True)
+    names, sizes, mtimes, ctimes, trusted, keys, reasons, details = zip(*rows, strict=True)
     if None in keys or set(map(len, keys)) != {KEY_BYTES}:
         whole = [key is not None and len(key) == KEY_BYTES for key in keys]
         reasons = tuple(
@@ -116,27 +119,36 @@ def batch_of(rows: Sequence[Row]) -> Any:
             for good, reason in zip(whole, reasons, strict=True)
         )
         keys = tuple(key if good else _NO_KEY for good, key in zip(whole, keys, strict=True))
-    columns = [
-        pa.array(column, kind)
-        for column, kind in zip((names, sizes, mtimes, keys, reasons), _SCHEMA.types, strict=True)
-    ]
-    return pa.record_batch(columns, schema=_SCHEMA)
+    sure = tuple(map(bool, trusted))
+    lists = (names, sizes, mtimes, ctimes, sure, keys, reasons, details)
+    columns = [pa.array(some, kind) for some, kind in zip(lists, SCHEMA.types, strict=True)]
+    return pa.record_batch(columns, schema=SCHEMA)
 
 
 def page_of(batch: Any) -> Page:
     """Return a record batch as a page."""
-    names, sizes, mtimes, keys, reasons = batch.columns
-    data = np.frombuffer(keys.buffers()[1], np.uint8)[keys.offset * KEY_BYTES :]
-    said = None
-    if reasons.null_count < len(reasons):
-        said = [reason or "" for reason in reasons.to_pylist()]
+    names, sizes, mtimes, _, _, keys, reasons, details = batch.columns
     return Page(
         Texts(names),
         sizes.to_numpy(),
         mtimes.to_numpy(),
-        data[: len(keys) * KEY_BYTES].reshape(-1, KEY_BYTES),
-        said,
+        keys_of(keys),
+        texts_of(reasons),
+        texts_of(details),
     )
+
+
+def keys_of(column: Any) -> Keys:
+    """Return a column of keys as an array of shape (n, 32); it shares the column's memory."""
+    data = np.frombuffer(column.buffers()[1], np.uint8)[column.offset * KEY_BYTES :]
+    return data[: len(column) * KEY_BYTES].reshape(-1, KEY_BYTES)
+
+
+def texts_of(column: Any) -> list[str] | None:
+    """Return a column of texts, empty ones for nulls; None if there are only nulls."""
+    if column.null_count == len(column):
+        return None
+    return [text or "" for text in column.to_pylist()]
 
 
 def write_columns(path: Path, stamp: int, pages: Iterable[Sequence[Row]]) -> None:
@@ -147,7 +159,7 @@ def write_columns(path: Path, stamp: int, pages: Iterable[Sequence[Row]]) -> Non
     StoreError
         If there is no place for it.
     """
-    schema = _SCHEMA.with_metadata({_STAMP: str(stamp).encode()})
+    schema = SCHEMA.with_metadata({_STAMP: str(stamp).encode()})
     with storage_errors(path):
         temp = path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMP_SUFFIX}")
         try:
@@ -164,18 +176,19 @@ def write_columns(path: Path, stamp: int, pages: Iterable[Sequence[Row]]) -> Non
             raise
 
 
-def stamp_of(path: Path) -> int | None:
-    """Return the stamp of the file; None if there is none, or none that can be read."""
+def is_current(path: Path, stamp: int) -> bool:
+    """Tell whether the file can be read, has the columns of this version, and bears the stamp."""
     try:
         with pa.OSFile(str(path)) as file, pa.ipc.open_file(file) as reader:
-            return int((reader.schema.metadata or {})[_STAMP])
-    except (OSError, pa.ArrowException, KeyError, ValueError):
-        return None
+            schema = reader.schema
+            return bool(schema.equals(SCHEMA)) and int(schema.metadata[_STAMP]) == stamp
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
+        return False
 
 
 def read_columns(path: Path, stamp: int) -> Iterator[Page]:
     """Yield the pages of the file; none if it has another stamp, fewer if it is damaged."""
-    if stamp_of(path) != stamp:
+    if not is_current(path, stamp):
         return
     # not mapped: pages of a map would count as memory until the end
     with (
@@ -186,6 +199,4 @@ def read_columns(path: Path, stamp: int) -> Iterator[Page]:
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
             batch.validate(full=True)
-            if not batch.schema.equals(_SCHEMA):
-                return
             yield page_of(batch)
