@@ -47,7 +47,8 @@ def test_a_folder_gives_every_file_below_it_whatever_its_suffix(here):
     assert rels(found) == ["a/deep/er/y", "a/x.png", "b.JPG", "c.txt", "z z.webp"]
     one = found[1]
     status = os.stat(here / "a/x.png")
-    assert one == ImageRef(str(here / "a/x.png"), "a/x.png", status.st_size, status.st_mtime_ns)
+    times = status.st_mtime_ns, status.st_ctime_ns
+    assert one == ImageRef(str(here / "a/x.png"), "a/x.png", status.st_size, *times)
 
 
 NAMES = st.text(
@@ -153,7 +154,8 @@ def test_a_folder_that_cannot_be_read_is_skipped_by_name(here, monkeypatch):
     assert found[1] == Skip(str(here / "closed") + "/", "no-permission", "Permission denied")
 
 
-def test_a_file_that_vanishes_during_the_walk_is_a_skip(here):
+def test_a_file_that_vanishes_during_the_walk_is_a_skip(here, monkeypatch):
+    monkeypatch.setattr("vta_cli.images.walk.RUN_FILES", 1)
     plant(here, "a.jpg", "b.jpg")
     stream = scan(["."])
     assert next(stream).rel == "a.jpg"
@@ -216,9 +218,9 @@ def test_home_is_expanded(here, monkeypatch):
 
 def test_one_file(here):
     plant(here, "sub/a.jpg")
-    assert list(scan(["sub/a.jpg"])) == [
-        ImageRef(str(here / "sub/a.jpg"), "a.jpg", 10, os.stat("sub/a.jpg").st_mtime_ns)
-    ]
+    status = os.stat("sub/a.jpg")
+    times = status.st_mtime_ns, status.st_ctime_ns
+    assert list(scan(["sub/a.jpg"])) == [ImageRef(str(here / "sub/a.jpg"), "a.jpg", 10, *times)]
 
 
 def test_standard_input_holds_lines_or_nul_ended_paths(here):

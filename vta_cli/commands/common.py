@@ -1,5 +1,6 @@
 """What commands share: option types, the opened store, the progress of this terminal."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -117,9 +118,12 @@ def store_path(explicit: Path | None, *, create: bool) -> Path:
 
 @contextmanager
 def open_store(
-    explicit: Path | None, *, create: bool = False, read_only: bool = False
+    explicit: Path | None, *, create: bool = False, read_only: bool | None = False
 ) -> Iterator["Store"]:
-    """Open the store of this run and close it afterwards."""
+    """Open the store of this run and close it afterwards.
+
+    With `read_only` None for a command that can do without writing: only where it may not.
+    """
     from vta_cli.store.store import Store
 
     path = store_path(explicit, create=create)
@@ -129,6 +133,8 @@ def open_store(
             f"cannot make a store at {path}: {path.parent} does not exist",
             hint=f"make it first: mkdir -p {path.parent}",
         )
+    if read_only is None:
+        read_only = not os.access(path, os.W_OK)
     store = Store.open(path, create=create, read_only=read_only)
     try:
         yield store

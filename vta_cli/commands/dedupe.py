@@ -88,6 +88,13 @@ def dedupe(
             "lose pairs; the share found is measured and told. Default: lose none."
         ),
     ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh",
+            help="Compare all with all, also what an earlier run over the same SOURCE compared.",
+        ),
+    ] = False,
     which: Annotated[
         str | None,
         typer.Option(
@@ -119,8 +126,8 @@ def dedupe(
     """Find copies and near-copies, from cached vectors alone.
 
     Writes rows group,path,similarity,keep. Each member of a group is close to the group's keeper,
-    not merely to some other member. Nothing is deleted: --move-to takes the duplicates aside, and
-    `vta undo` brings them back.
+    not merely to some other member. A second run over the same SOURCE compares only what is new.
+    Nothing is deleted: --move-to takes the duplicates aside, and `vta undo` brings them back.
 
     \b
       vta dedupe photos/ > duplicates.csv
@@ -162,11 +169,17 @@ def dedupe(
     )  # fmt: skip
     if wish is None and which is not None:
         raise UsageError("no-target", "--which needs a folder", hint="add --move-to FOLDER")
+    if fresh and (against or against_store):
+        raise UsageError(
+            "fresh-against",
+            "--against compares no library with itself, so there is nothing to do afresh",
+            hint="leave out --fresh",
+        )
     found.check()
     how, shown = check_pool(pool), shown_view(views)
     library = _library(found, against or [], in_store=against_store)
     watch = progress(quiet)
-    with open_store(store, read_only=wish is None) as opened:
+    with open_store(store, read_only=None) as opened:
         if wish is not None:
             wish.check(found.folders(), opened.path)
         spaces = spaces_for(opened, backbone or [])
@@ -186,7 +199,7 @@ def dedupe(
         if library is None:
             report = run(
                 opened, found, spaces, watch,
-                threshold=limit, keep=way, model=head, margin=margin,
+                threshold=limit, keep=way, model=head, margin=margin, fresh=fresh,
             )  # fmt: skip
         else:
             report = dedupe_against(
@@ -266,6 +279,11 @@ def _tell(report: "DedupeReport", limit: float, margin: float | None, rule: str)
         f"{what}, {counted(report.n_groups, 'group')} at cosine {limit:g}: {copies} (kept: {rule})",
         err=True,
     )
+    if report.n_remembered:
+        typer.echo(
+            f"  {report.n_remembered:,} of them were compared by an earlier run (--fresh: again)",
+            err=True,
+        )
     for sample, where in ((report.recall_library, " with the library"), (report.recall, "")):
         if sample is not None:
             typer.echo(

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
@@ -182,6 +182,95 @@ def cross_join(
     return _pairs(found, left.same_as, right.same_as, margin)
 
 
+def extend_join(
+    blocks: RowSource | Sequence[RowSource],
+    threshold: float,
+    known: Ids,
+    before: Pairs,
+    *,
+    margin: float | None = None,
+    seed: int = 0,
+    memory_bytes: int = MEMORY_BYTES,
+    progress: Tick | None = None,
+) -> Pairs:
+    """Find what `self_join` finds, when some of the rows have been joined before.
+
+    Rows joined before are read, and not compared with each other again.
+
+    Parameters
+    ----------
+    known : ndarray of shape (m,), int64
+        Rows that have been joined before, ascending.
+    before : Pairs
+        Their pairs at the same threshold, numbered by place in `known`; see `restrict`.
+    blocks, threshold, margin, seed, memory_bytes, progress
+        As in `self_join`.
+
+    Returns
+    -------
+    Pairs
+        Equal to those of `self_join` over all rows, if neither join has lost any.
+
+    Raises
+    ------
+    UsageError, VtaError
+        As `self_join`; ``bad-pairs`` if `before` are not pairs of the known rows.
+    """
+    _check(threshold, margin)
+    if before.left_same.shape[0] != known.shape[0]:
+        raise UsageError(
+            "bad-pairs",
+            f"pairs of {before.left_same.shape[0]} rows say nothing of {known.shape[0]} rows",
+            hint="compare all rows anew",
+        )
+    rows = read_rows(blocks)
+    is_old = np.zeros(rows.n, bool)
+    is_old[rows.same_as[known]] = True  # a new row that equals an old one is none
+    old = replace(rows, live=rows.live[is_old[rows.live]])
+    new = replace(rows, live=rows.live[~is_old[rows.live]])
+    found = Found(threshold, memory_bytes // _BYTES_PER_PAIR, rows.n)
+    left, right = rows.same_as[known[before.left]], rows.same_as[known[before.right]]
+    found.add(np.minimum(left, right), np.maximum(left, right), before.similarity)
+    _join(new, None, found, margin=margin, seed=seed, memory_bytes=memory_bytes, progress=None)
+    cross = Found(threshold, found.max_pairs, rows.n)
+    _join(
+        new, old, cross,
+        margin=margin, seed=seed, memory_bytes=memory_bytes, progress=progress, n_given=rows.n,
+    )  # fmt: skip
+    left, right, similarity = cross.compact()
+    found.add(np.minimum(left, right), np.maximum(left, right), similarity)
+    made = _pairs(found, rows.same_as, rows.same_as, margin)
+    return replace(made, lossless=made.lossless and before.lossless)
+
+
+def restrict(pairs: Pairs, rows: Ids) -> Pairs:
+    """Return the pairs among some of the rows of a self join.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        Of a self join.
+    rows : ndarray of shape (m,), int64
+        Rows of that join, each at most once, in any order.
+
+    Returns
+    -------
+    Pairs
+        Numbered by place in `rows`; another row of the same class stands for one that is left out.
+    """
+    kind = pairs.left_same[rows]
+    first = np.full(pairs.left_same.shape[0], -1, np.int64)
+    first[kind[::-1]] = np.arange(rows.shape[0])[::-1]  # the last write wins: the first place
+    left, right = first[pairs.left], first[pairs.right]
+    here = np.flatnonzero((left >= 0) & (right >= 0))
+    left, right = np.minimum(left[here], right[here]), np.maximum(left[here], right[here])
+    order = np.lexsort((right, left))
+    same = first[kind]
+    return Pairs(
+        left[order], right[order], pairs.similarity[here[order]], same, same, pairs.lossless
+    )
+
+
 def stack(library: Pairs, new: Pairs, cross: Pairs) -> Pairs:
     """Join what is known of a library with what was found of new rows.
 
@@ -240,11 +329,13 @@ def _join(
     seed: int,
     memory_bytes: int,
     progress: Tick | None,
+    n_given: int | None = None,
 ) -> None:
-    """Send the pairs of one set, or of two, to `found`."""
+    """Send the pairs of one set, or of two, to `found`; `progress` adds up to `n_given` rows."""
     sources = [(rows, rows.live) for rows in (left, right) if rows is not None]
     n_left, n_all = left.live.shape[0], sum(live.shape[0] for _, live in sources)
-    n_given = sum(rows.n for rows, _ in sources)
+    if n_given is None:
+        n_given = sum(rows.n for rows, _ in sources)
     if n_all == 0 or min(live.shape[0] for _, live in sources) == 0:
         n_all = 0
     if progress is not None:

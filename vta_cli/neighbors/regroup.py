@@ -13,7 +13,7 @@ import numpy as np
 
 from vta_cli.errors import VtaError
 from vta_cli.neighbors.groups import GroupResult, check_order, groups
-from vta_cli.neighbors.join import MEMORY_BYTES, Pairs, cross_join, self_join
+from vta_cli.neighbors.join import MEMORY_BYTES, Pairs, cross_join, extend_join, self_join
 from vta_cli.neighbors.rows import Ids, RowSource, as_blocks
 from vta_cli.neighbors.scan import Tick
 
@@ -47,6 +47,7 @@ def group_rows(
     memory_bytes: int = MEMORY_BYTES,
     progress: Tick | None = None,
     check: Callable[[Pairs], None] | None = None,
+    before: tuple[Ids, Pairs] | None = None,
 ) -> GroupResult:
     """Join and group; equal to ``groups(n, self_join(blocks, ...), order)`` wherever that ends.
 
@@ -58,6 +59,8 @@ def group_rows(
         As in `groups`.
     check : callable, optional
         Called with the pairs of the whole join; not where rows had to be taken in pieces.
+    before : (known, pairs), optional
+        What an earlier join found, as in `extend_join`.
 
     Raises
     ------
@@ -70,7 +73,10 @@ def group_rows(
     check_order(order, n)
     settings: dict[str, Any] = {"margin": margin, "seed": seed, "memory_bytes": memory_bytes}
     try:
-        pairs = self_join(sources, threshold, progress=progress, **settings)
+        if before is None:
+            pairs = self_join(sources, threshold, progress=progress, **settings)
+        else:
+            pairs = extend_join(sources, threshold, *before, progress=progress, **settings)
     except VtaError as error:
         if error.slug != "too-many-pairs":
             raise

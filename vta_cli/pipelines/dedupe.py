@@ -13,6 +13,7 @@ from vta_cli.errors import UsageError
 from vta_cli.neighbors.join import Pairs
 from vta_cli.neighbors.recall import Recall, measure_recall
 from vta_cli.neighbors.regroup import group_rows
+from vta_cli.pipelines.dedupe_memory import Memory
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.score import Model
@@ -47,7 +48,8 @@ class DedupeReport:
     """Duplicate groups in order of their keepers; `refs` are all images that were compared.
 
     `recall` is that of a join with a narrow margin; None where no pair can have been lost, or where
-    so many were alike that they were compared in pieces.
+    so many were alike that they were compared in pieces. `n_remembered` contents were compared with
+    each other by an earlier run.
 
     Only of a comparison with a library: `n_library` images of it; `n_in_library` new images that
     have a copy in it; `library_reasons`, why others of it were left out; `recall_library`, that of
@@ -62,6 +64,7 @@ class DedupeReport:
     n_near: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     recall: Recall | None = None
+    n_remembered: int = 0
     n_library: int = 0
     n_in_library: int = 0
     library_reasons: Counter[str] = field(default_factory=Counter)
@@ -98,8 +101,12 @@ def dedupe(
     keep: Keep = "first",
     model: Model | None = None,
     margin: float | None = None,
+    fresh: bool = False,
 ) -> DedupeReport:
     """Group images that are equal or look alike.
+
+    What an earlier run over the same source compared is not compared again; the groups are those
+    of a comparison of all with all.
 
     Parameters
     ----------
@@ -112,6 +119,8 @@ def dedupe(
         path.
     margin : float, optional
         As in `self_join`; where pairs may be lost by it, the report tells the measured recall.
+    fresh : bool
+        Compare all with all, whatever is remembered.
 
     Raises
     ------
@@ -127,17 +136,24 @@ def dedupe(
     copies = by_content([images[index] for index in keep_order(images, keep, model)])
     distinct = list(copies)
     keys = key_rows(distinct)
-    rows = [DistinctRows(space, space.locate(keys)) for space in spaces]
+    places = [space.locate(keys) for space in spaces]
+    rows = [DistinctRows(space, place) for space, place in zip(spaces, places, strict=True)]
+    marks = np.stack([s.marks(place) for s, place in zip(spaces, places, strict=True)], axis=1)
+    memory = Memory(store, source, spaces, threshold, margin)
+    before = None if fresh else memory.recall(keys, marks)
+    report.n_remembered = 0 if before is None else len(before[0])
     with progress.stage("compare", len(distinct)) as stage:
         order = np.arange(len(distinct), dtype=np.int64)
 
         def check(pairs: Pairs) -> None:
             if not pairs.lossless:
                 report.recall = measure_recall(rows, threshold, pairs)
+            memory.keep(keys, marks, pairs)
 
         result = group_rows(
-            rows, threshold, order, margin=margin, progress=stage.advance, check=check
-        )
+            rows, threshold, order,
+            margin=margin, progress=stage.advance, check=check, before=before,
+        )  # fmt: skip
     collect(report, [copies[key] for key in distinct], result.group, result.keeper,
              result.similarity)  # fmt: skip
     return report

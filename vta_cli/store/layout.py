@@ -17,6 +17,7 @@ SPACES = "spaces"
 HEADS = "heads"
 JOURNAL = "journal"
 QUARANTINE = "quarantine"
+PAIRS = "pairs"
 RECIPE_FILE = "recipe.json"
 SHARDS = "shards"
 
@@ -27,7 +28,7 @@ TEMP_SUFFIX = ".tmp"
 """Temporary files are hidden and end so; no reader ever looks at them."""
 
 OWN_NAMES = frozenset(
-    {STORE_FILE, PRESET_FILE, CATALOGUE, SPACES, HEADS, JOURNAL, QUARANTINE},
+    {STORE_FILE, PRESET_FILE, CATALOGUE, SPACES, HEADS, JOURNAL, QUARANTINE, PAIRS},
 )
 
 _SHARD = re.compile(r"[0-9a-f]{24}")

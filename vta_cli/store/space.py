@@ -125,6 +125,23 @@ class Space:
         """Tell for each key whether it has no vector here (skipped ones have none)."""
         return self.locate(keys) < 0
 
+    def marks(self, rows: Rows) -> NDArray[np.uint64]:
+        """Return for each row a number that no other vector of the store is likely to have.
+
+        Made of the digest of the shard's marker and of the place in it; so another vector of the
+        same key, committed or read in its place since, has another one.
+        """
+        rows = np.asarray(rows, np.int64)
+        with self._lock:
+            starts = self._starts[:-1]
+            digests = [int(marker.digest[:16], 16) for marker in self._shards]
+        if not len(rows):
+            return np.empty(0, np.uint64)
+        shards = np.searchsorted(starts, rows, side="right") - 1
+        place = (rows - starts[shards]).astype(np.uint64)
+        # an odd factor, 2^64 over the golden ratio, so that near rows of two shards do not meet
+        return np.array(digests, np.uint64)[shards] + place * np.uint64(0x9E3779B97F4A7C15)
+
     def take(self, rows: Rows) -> Vectors:
         """Return the vectors of any rows, in any order: shape (n, n_views, dim), float32.
 
