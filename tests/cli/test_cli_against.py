@@ -164,3 +164,7 @@ def test_what_cannot_be_meant_is_refused(folders, vta):
     said(vta("dedupe", "new", "--against", "nowhere", cwd=folders), "no-such-source")
     said(vta("dedupe", "-", "--against", "-", cwd=folders), "stdin-twice")
     said(vta(*ASK, "--move-to", "new/aside", cwd=folders), "output-inside-source")
+
+
+def test_fresh_has_no_part_in_a_comparison_with_a_library(folders, vta):
+    said(vta(*ASK, "--fresh", cwd=folders), "fresh-against")

@@ -167,7 +167,6 @@ def open_scan(path: Path, stamp: int) -> ColumnScan | None:
         except (OSError, pa.ArrowException):
             return None
         return ColumnScan(stack.pop_all(), reader)
-    return None
 
 
 def _said(

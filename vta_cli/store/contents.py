@@ -94,12 +94,14 @@ def contents_of(rows: Sequence[Any]) -> Contents:
         None for a file of which nothing is known or believed.
     """
     known = np.array([row is not None for row in rows], np.bool_)
-    keys, reasons, details = [], [], []
+    keys: list[bytes] = []
+    reasons: list[str] = []
+    details: list[str] = []
     for row in rows:
         key, reason, detail = row or (None, None, None)
-        whole = key is not None and len(key) == KEY_BYTES
-        keys.append(key if whole else _NO_KEY)
-        reasons.append(reason or ("" if whole or row is None else UNKNOWN))
+        key = key if key is not None and len(key) == KEY_BYTES else None
+        keys.append(key or _NO_KEY)
+        reasons.append(reason or ("" if key or row is None else UNKNOWN))
         details.append(detail or "")
     array = np.frombuffer(b"".join(keys), np.uint8).reshape(len(rows), KEY_BYTES)
     if not any(reasons):

@@ -11,6 +11,7 @@ import secrets
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,13 +97,14 @@ def write_pairs(path: Path, kept: KeptPairs) -> None:
         ``disk-full`` or ``store-read-only``.
     """
     row = np.flatnonzero(kept.same != np.arange(len(kept.same)))
-    arrays = (kept.keys, kept.marks, kept.left, kept.right, kept.similarity, row, kept.same[row])
+    values = (kept.keys, kept.marks, kept.left, kept.right, kept.similarity, row, kept.same[row])
+    arrays: dict[str, Any] = dict(zip(_FIELDS, values, strict=True))
     with storage_errors(path):
         path.parent.mkdir(exist_ok=True)
         temp = path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMP_SUFFIX}")
         try:
             with temp.open("xb") as file:
-                np.savez(file, **dict(zip(_FIELDS, arrays, strict=True)))
+                np.savez(file, **arrays)
             temp.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
