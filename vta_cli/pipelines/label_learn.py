@@ -20,6 +20,7 @@ from vta_cli.heads.blocks import Columns
 from vta_cli.heads.parts import LinearPart
 from vta_cli.heads.ridge import QuickFit, fit_quick
 from vta_cli.heads.taste import Member, Taste
+from vta_cli.labels.design import N_REFERENCE, Design, make_design
 from vta_cli.neighbors.components import components
 from vta_cli.neighbors.join import self_join
 from vta_cli.pipelines.label_pool import Pool, Sketch
@@ -43,6 +44,8 @@ class Fit:
     rows : ndarray of shape (n,), int64
         The labelled rows that it learnt from.
     targets : ndarray of shape (n,), int8
+    design : Design or None
+        What the labels leave unknown about the pool, for choosing what to ask next.
     seconds : float
         Wall time of fit and rescoring.
     """
@@ -50,6 +53,7 @@ class Fit:
     head: QuickFit
     rows: NDArray[np.int64]
     targets: NDArray[np.int8]
+    design: Design | None
     seconds: float
 
 
@@ -138,11 +142,12 @@ class Learner:
         own = vectors[rows]
         head = fit_quick(own, targets, near_copies(own, default_threshold(spaces)))
         scores, spread = rescore(head, vectors, has)
+        design = design_of(vectors, has, rows)
         seconds = (datetime.now(UTC) - start).total_seconds()
         with self._lock:
             n = len(scores)
             self._pool.scores[:n], self._pool.spread[:n] = scores, spread
-            self.fit = Fit(head, rows, targets, seconds)
+            self.fit = Fit(head, rows, targets, design, seconds)
             late = np.flatnonzero(self._pool.has & np.isnan(self._pool.scores))
             self.score_new(late)
             keys = [self._pool.hex(int(row)) for row in rows]
@@ -211,6 +216,16 @@ def rescore(
     scores[~has] = np.nan
     spread[~has] = 0.0
     return scores, spread
+
+
+def design_of(
+    vectors: NDArray[np.float32], has: NDArray[np.bool_], rows: NDArray[np.int64]
+) -> Design | None:
+    """Count what the labels of some rows leave unknown about the pool, from a sample of it."""
+    known = np.flatnonzero(has)
+    if len(known) > N_REFERENCE:  # always the same ones of a pool, so that nothing flickers
+        known = np.random.default_rng(0).choice(known, N_REFERENCE, replace=False)
+    return make_design(vectors[known], vectors[rows], rows)
 
 
 def near_copies(rows: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
