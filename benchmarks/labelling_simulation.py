@@ -14,18 +14,26 @@ The second figure has less noise: how much of the way was gone on average over t
 """
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 from threadpoolctl import threadpool_limits
 
 from benchmarks.heads_data import BACKBONES, SAMPLES, labelled_sets
+from benchmarks.learning_curves import plot
+from vta_cli.heads import ridge
 from vta_cli.heads.metrics import auc
 from vta_cli.heads.ridge import fit_quick
+from vta_cli.labels import design
 from vta_cli.labels.acquisition import STRATEGIES, Pool, choose, focus
-from vta_cli.pipelines.label_learn import design_of
+from vta_cli.labels.design import Ground, make_design
+from vta_cli.pipelines.label_learn import ground_of
 
 SETS = ("portraits", "dogs", "best three tenths", "apples")
 GOAL = 0.95
@@ -50,6 +58,7 @@ class Task:
     truth: np.ndarray
     held: np.ndarray
     held_truth: np.ndarray
+    ground: Ground
     best: float
     seed: int
 
@@ -64,7 +73,8 @@ def make_task(vectors, targets, seed):
     rows, held = (left * sizes).astype(np.float32), (vectors[test] @ axes.T).astype(np.float32)
     truth = targets[train]
     best = float(auc(fit(rows, truth).scores(held), targets[test])[0])
-    return Task(rows, truth, held, targets[test], best, seed)
+    ground = ground_of(rows, np.ones(cut, dtype=bool))
+    return Task(rows, truth, held, targets[test], ground, best, seed)
 
 
 def curve(task, strategy, budget=None):
@@ -74,19 +84,20 @@ def curve(task, strategy, budget=None):
     most = min(budget or n_rows, n_rows)
     labelled: list[int] = []
     scores, spread = np.full(n_rows, np.nan), np.zeros(n_rows)
-    design, has = None, np.ones(n_rows, dtype=bool)
+    design = None
     counts, values = [0], [0.5]
     while len(labelled) < most:
         free = np.setdiff1d(np.arange(n_rows), labelled)
         low, high = focus(scores[free])
         seen = np.array(labelled, dtype=int)
         pool = Pool(free, scores, spread, task.rows, seen, low, high, design)
-        labelled.extend(int(row) for row in choose(strategy, pool, min(batch(len(labelled)), most - len(labelled)), random))
+        n_wanted = min(batch(len(labelled)), most - len(labelled))
+        labelled.extend(int(row) for row in choose(strategy, pool, n_wanted, random))
         known = task.truth[labelled]
         if 0 < known.sum() < len(known):
             head = fit(task.rows[labelled], known)
             scores, spread = head.opinions(task.rows)
-            design = design_of(task.rows, has, np.array(labelled))
+            design = make_design(task.ground, task.rows[labelled], np.array(labelled))
             values.append(float(auc(head.scores(task.held), task.held_truth)[0]))
         else:
             values.append(0.5)
@@ -111,125 +122,102 @@ def area(counts, way):
     return float(np.trapezoid(np.interp(at, counts, way), at) / budget)
 
 
-def interval(values):
-    """Return the mean over seeds with a 95 % bootstrap interval."""
-    drawn = np.random.default_rng(0).integers(len(values), size=(4000, len(values)))
-    return values.mean(), *np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
+def resampled(n_seeds):
+    return np.random.default_rng(0).integers(n_seeds, size=(4000, n_seeds))
 
 
-WIDTH, HEIGHT = 300, 210
-"""Of one plot of the file [px]."""
-COLOURS = {
-    "band": "#0b7a69", "random": "#555555", "uncertain": "#b8401f", "diverse": "#3a6fb0",
-    "top": "#a8870b", "disagree": "#8a4fa3",
-}  # fmt: skip
+def ratio(found, reference):
+    """Return the ratio of mean labels to random's, with a 95 % interval over pairs of seeds."""
+    drawn = resampled(len(found))
+    ratios = found[drawn].mean(axis=1) / reference[drawn].mean(axis=1)
+    return found.mean() / reference.mean(), *np.quantile(ratios, [0.025, 0.975])
 
 
-def plot(curves, file):
-    """Write the mean curves as an SVG: a row a backbone, a column a set."""
-    columns = max(len(sets) for sets in curves.values())
-    width, height = columns * WIDTH, len(curves) * HEIGHT + 24
-    parts = [
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-            f'font-family="sans-serif" font-size="11" fill="#333">'
-        ),
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-    ]
-    for line, (backbone, sets) in enumerate(curves.items()):
-        for column, (name, found) in enumerate(sets.items()):
-            parts.append(f'<g transform="translate({column * WIDTH} {line * HEIGHT})">')
-            parts += _axes(f"{name}, {backbone}", found)
-            parts.append("</g>")
-    names = list(next(iter(next(iter(curves.values())).values()))["curves"])
-    for at, name in enumerate(names):
-        x, y = 44 + at * 110, height - 8
-        dash = ' stroke-dasharray="5 3"' if name == "random" else ""
-        parts.append(
-            f'<path d="M{x} {y - 4}h22" stroke="{COLOURS[name]}" stroke-width="2.4"{dash}/>'
-            f'<text x="{x + 27}" y="{y}">{name}</text>'
+def gain(found, reference):
+    """Return the mean difference to random, with a 95 % interval over pairs of seeds."""
+    drawn = (found - reference)[resampled(len(found))].mean(axis=1)
+    return (found - reference).mean(), *np.quantile(drawn, [0.025, 0.975])
+
+
+@cache
+def _set(name, backbone):
+    (data,) = labelled_sets(SAMPLES, [name], backbone)
+    unit = data.x / np.maximum(np.linalg.norm(data.x, axis=1, keepdims=True), 1e-9)
+    return unit.astype(np.float32), data.y
+
+
+def sitting(name, backbone, seed, strategies):
+    """Return the curves of all strategies with one seed, and the AUC of all labels."""
+    with ExitStack() as stack:
+        stack.enter_context(threadpool_limits(1))
+        for module in (ridge, design):  # asked for once above: at every fit it costs half the time
+            stack.enter_context(mock.patch.object(module, "threadpool_limits", nullcontext))
+        task = make_task(*_set(name, backbone), seed)
+        return [curve(task, strategy) for strategy in strategies], task.best
+
+
+HEAD = (
+    "| set | vectors | strategy | labels, mean | against random | way gone, first 100 labels "
+    "| more than random |"
+)
+
+
+def report(name, backbone, strategies, runs):
+    """Print the rows of a set; return per strategy the log ratio, the gain, and the mean curve."""
+    labels = np.array([[needed(*found) for found in curves] for curves, _ in runs])
+    areas = np.array([[area(*found) for found in curves] for curves, _ in runs])
+    told = {}
+    for at, strategy in enumerate(strategies):
+        times = ratio(labels[:, at], labels[:, 0])
+        more = gain(areas[:, at], areas[:, 0])
+        print(
+            f"| {name} | {backbone} | {strategy} | {labels[:, at].mean():.1f} | "
+            "x{:.2f} ({:.2f} to {:.2f}) | ".format(*times)
+            + f"{areas[:, at].mean():.3f} | "
+            + "{:+.3f} ({:+.3f} to {:+.3f}) |".format(*more),
+            flush=True,
         )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
-    print(f"wrote {file}")
-
-
-def _axes(title, found):
-    left, right, top, bottom = 40, WIDTH - 8, 22, HEIGHT - 30
-    last = max(counts[-1] for counts, _ in found["curves"].values())
-    highest = max(found["goal"], *(mean.max() for _, mean in found["curves"].values()))
-    ceiling = min(1.0, np.ceil(20 * highest) / 20)
-
-    def spot(count, value):
-        x = left + (right - left) * count / last
-        return x, bottom - (bottom - top) * (max(value, 0.5) - 0.5) / (ceiling - 0.5)
-
-    yield f'<text x="{left}" y="14" font-weight="bold">{title}</text>'
-    for value in np.linspace(0.5, ceiling, 5):
-        y = spot(0, value)[1]
-        yield f'<path d="M{left} {y:.1f}H{right}" stroke="#ddd"/>'
-        yield f'<text x="{left - 4}" y="{y + 4:.1f}" text-anchor="end">{value:.2f}</text>'
-    for count in np.linspace(0, last, 5):
-        x = spot(count, 0.5)[0]
-        anchor = "end" if count == last else "middle"
-        yield f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="{anchor}">{count:.0f}</text>'
-    y = spot(0, found["goal"])[1]
-    yield f'<path d="M{left} {y:.1f}H{right}" stroke="#333" stroke-dasharray="1 3"/>'
-    for name, (counts, mean) in reversed(found["curves"].items()):
-        path = "L".join("{:.1f} {:.1f}".format(*spot(*at)) for at in zip(counts, mean, strict=True))
-        wide = 2.4 if name == "band" else 1.2
-        dash = ' stroke-dasharray="5 3"' if name == "random" else ""
-        yield (
-            f'<path d="M{path}" fill="none" stroke="{COLOURS[name]}" stroke-width="{wide}"{dash}/>'
-        )
+        mean = np.mean([curves[at][1] for curves, _ in runs], axis=0)
+        told[strategy] = np.log(times[0]), more[0], (runs[0][0][at][0], mean)
+    return told
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--budget", type=int, default=160)
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS[:3]))
     parser.add_argument("--backbones", nargs="*", choices=BACKBONES, default=list(BACKBONES))
-    parser.add_argument("--strategies", nargs="*", default=list(STRATEGIES))
+    parser.add_argument("--strategies", nargs="*", choices=STRATEGIES, default=list(STRATEGIES))
     parser.add_argument("--plot", type=Path, help="write the mean curves to this file")
     args = parser.parse_args()
     if not SAMPLES.is_dir():
         parser.error(f"no sample data at {SAMPLES}")
-    curves: dict = {}
-    logs: dict = {}
-    print("| set | vectors | strategy | labels, mean | median | against random | mean AUC so far |")
-    print("|---|---|---|---|---|---|---|")
-    for backbone in args.backbones:
-        curves[backbone] = {}
-        for data in labelled_sets(SAMPLES, args.sets, backbone):
-            unit = data.x / np.maximum(np.linalg.norm(data.x, axis=1, keepdims=True), 1e-9)
-            found: dict = {"curves": {}}
-            reference = None
-            for strategy in sorted(args.strategies, key=lambda s: s != "random"):
-                with threadpool_limits(1):
-                    runs = [
-                        curve(unit.astype(np.float32), data.y, strategy, seed, args.budget)
-                        for seed in range(args.first_seed, args.first_seed + args.seeds)
-                    ]
-                counts = np.array([needed(*run) for run in runs])
-                reference = counts if reference is None else reference
-                ratio, low, high = compare(counts, reference)
-                logs.setdefault(strategy, []).append(np.log(ratio))
-                found["goal"] = float(np.mean([0.5 + GOAL * (run[2] - 0.5) for run in runs]))
-                mean = np.mean([run[1] for run in runs], axis=0)
-                found["curves"][strategy] = runs[0][0], mean
-                print(
-                    f"| {data.name} | {backbone} | {strategy} | {counts.mean():.1f} | "
-                    f"{np.median(counts):.0f} | x{ratio:.2f} ({low:.2f} to {high:.2f}) | "
-                    f"{np.mean([run[1].mean() for run in runs]):.4f} |",
-                    flush=True,
-                )
-            curves[backbone][data.name] = found
-    for strategy, values in logs.items():
-        print(f"{strategy}: x{np.exp(np.mean(values)):.2f} of random's labels, geometric mean")
+    strategies = ["random", *(name for name in args.strategies if name != "random")]
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    told: dict = {}
+    print(HEAD)
+    print("|---" * 7 + "|")
+    with ProcessPoolExecutor(args.jobs) as pool:
+        for backbone in args.backbones:
+            for name in args.sets:
+                _set(name, backbone)  # embedded once, not by every process
+                one = partial(sitting, name, backbone, strategies=strategies)
+                runs = list(pool.map(one, seeds))
+                told[backbone, name] = report(name, backbone, strategies, runs)
+    for strategy in strategies:
+        logs, gains, _ = zip(*(rows[strategy] for rows in told.values()), strict=True)
+        print(
+            f"{strategy}: x{np.exp(np.mean(logs)):.2f} of random's labels (geometric mean of the "
+            f"sets), {np.mean(gains):+.3f} of the way"
+        )
     if args.plot:
-        plot(curves, args.plot)
+        panels = {
+            (backbone, name): {strategy: row[2] for strategy, row in rows.items()}
+            for (backbone, name), rows in told.items()
+        }
+        plot(panels, GOAL, args.plot)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,72 @@
-"""How long the labelling page learns: fit, cross-validate, calibrate and rescore.
+"""How long the labelling page learns, and how long it takes to say what comes next.
 
     python -m benchmarks.retrain_speed [--labels 1000] [--images 100000] [--dim 6784]
 
-Made vectors of the width of the four networks of the original together. The axes of a large pool
-are found once, before the page needs them; their time is shown beside. A fit is near-copies found,
-five folds, all penalties, calibration and intervals.
+Made vectors of the width of the four networks of the original together, in the page's own session.
+Learning is all that its thread does when asked: near-copies, a fit with five folds and all
+penalties, calibration, intervals, new scores of all images, what the labels leave unknown, new
+limits, and the saved head. The axes of a large pool are found once; they are counted in the first
+time and not in the median. The next image is asked for as the page does, four at a time, with
+twelve on view and nine judged since the fit.
 """
 
 import argparse
 import statistics
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
-from vta_cli.heads.ridge import fit_quick
-from vta_cli.pipelines.label_learn import near_copies, rescore
+from vta_cli.labels.acquisition import STRATEGIES
+from vta_cli.pipelines.label import Plan, Session
+from vta_cli.pipelines.label_load import Inputs
 from vta_cli.pipelines.label_pool import BASIS_ROWS, make_sketch
+from vta_cli.pipelines.sources import Source
+from vta_cli.records import KEY_BYTES, Preprocess, Recipe
+from vta_cli.store.store import Store
+
+ON_VIEW, SINCE_FIT, AHEAD = 12, 9, 4
 
 
 def unit(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def timed(work, runs):
+    """Return wall times and processor times of some runs [s]."""
+    walls, cpus = [], []
+    for _ in range(runs):
+        wall, cpu = time.perf_counter(), time.process_time()
+        work()
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return walls, cpus
+
+
+def fill(session, n_images, dim, random):
+    """Put made images with vectors into the pool; return which of them are liked."""
+    hidden = random.normal(size=(64, dim)).astype(np.float32)
+
+    def draw(n):
+        inner = random.normal(size=(n, 64)).astype(np.float32)
+        noise = random.normal(size=(n, dim)).astype(np.float32)
+        return unit(inner @ hidden / 8 + noise), inner[:, 0] + random.normal(size=n) * 0.5 > 0
+
+    start = time.perf_counter()
+    sketch = make_sketch([dim], n_images, draw(BASIS_ROWS)[0])
+    print(f"axes {dim} -> {sketch.dim}: {time.perf_counter() - start:.1f} s, once")
+    recipe = Recipe("made/1", "none", dim, Preprocess("shortest", 224, 224))
+    session.loader.sketch, session.loader.spaces = sketch, [session.store.space(recipe)]
+    liked = []
+    for start in range(0, n_images, 2000):
+        rows, side = draw(min(2000, n_images - start))
+        for at in range(start, start + len(rows)):
+            key = at.to_bytes(KEY_BYTES, "big")
+            session.pool.add(key, f"{at}.jpg", f"{at}.jpg", (0, 0), askable=True)
+        session.pool.set_vectors(np.arange(start, start + len(rows)), sketch.rows([rows]))
+        liked.append(side)
+    return np.concatenate(liked)
 
 
 def main() -> None:
@@ -30,40 +77,43 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
     random = np.random.default_rng(0)
-    hidden = random.normal(size=(64, args.dim)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / ".vta", create=True) as store:
+        plan = Plan(Path(folder) / "j.jsonl", rater="made")
+        session = Session(store, Inputs(Source([folder])), plan)
+        liked = fill(session, args.images, args.dim, random)
+        order = random.permutation(args.images)
+        _run(session, liked, order, args)
 
-    def draw(n):
-        inner = random.normal(size=(n, 64)).astype(np.float32)
-        noise = random.normal(size=(n, args.dim)).astype(np.float32)
-        return unit(inner @ hidden / 8 + noise), inner[:, 0] + random.normal(size=n) * 0.5 > 0
 
-    start = time.perf_counter()
-    sketch = make_sketch([args.dim], args.images, draw(BASIS_ROWS)[0])
-    print(f"axes {args.dim} -> {sketch.dim}: {time.perf_counter() - start:.1f} s, once")
-    pool = np.concatenate(
-        [sketch.rows([draw(min(2000, args.images - at))[0]]) for at in range(0, args.images, 2000)]
-    )
-    has = np.ones(len(pool), dtype=bool)
-    print("| labels | fit [s] | rescore [s] | together [s] | CPU [s] | AUC |")
-    print("|---|---|---|---|---|---|")
-    for n in args.labels:
-        rows, liked = draw(n)
-        compact, targets = sketch.rows([rows]), liked.astype(np.int8)
-        fits, scans, used = [], [], []
-        for _ in range(args.runs):
-            begin, cpu = time.perf_counter(), time.process_time()
-            head = fit_quick(compact, targets, near_copies(compact, 0.96))
-            middle = time.perf_counter()
-            rescore(head, pool, has)
-            fits.append(middle - begin)
-            scans.append(time.perf_counter() - middle)
-            used.append(time.process_time() - cpu)
-        fit, scan = statistics.median(fits), statistics.median(scans)
+def _run(session, liked, order, args):
+    learner, pool = session.learner, session.pool
+    print("| labels | what | wall, median [s] | wall, worst | processor, median [s] |")
+    print("|---|---|---|---|---|")
+
+    def told(n, what, walls, cpus):
         print(
-            f"| {n} | {fit:.2f} | {scan:.2f} | {fit + scan:.2f} | {statistics.median(used):.2f} | "
-            f"{head.auc.value:.3f} |",
+            f"| {n} | {what} | {statistics.median(walls):.3f} | {max(walls):.3f} | "
+            f"{statistics.median(cpus):.3f} |",
             flush=True,
         )
+
+    for n in args.labels:
+        pool.clear_labels()
+        pool.label[order[:n]] = liked[order[:n]]
+        first, used = timed(learner.learn, 1)
+        told(n, "learn, first time", first, used)
+        told(n, "learn", *timed(learner.learn, args.runs))
+        pool.label[order[n : n + SINCE_FIT]] = 1
+        on_view = [pool.hex(int(row)) for row in order[-ON_VIEW:]]
+        for strategy in STRATEGIES:
+            session.configure(strategy=strategy)
+            told(n, f"next, {strategy}", *timed(lambda: session.next(AHEAD, on_view), 15))
+    learner.fit = None
+    pool.scores[:] = np.nan
+    pool.clear_labels()
+    session.configure(strategy="band")
+    told(0, "next, no head yet", *timed(lambda: session.next(AHEAD, on_view), 15))
+    told(0, "state", *timed(session.state, 15))
 
 
 if __name__ == "__main__":

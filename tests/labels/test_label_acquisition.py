@@ -5,9 +5,12 @@ import pytest
 
 from vta_cli.errors import UsageError
 from vta_cli.labels.acquisition import STRATEGIES, Pool, choose, focus
+from vta_cli.labels.design import make_design, make_ground
 
 
-def pool(scores, *, candidates=None, spread=None, vectors=None, seen=(), low=0.4, high=0.6):
+def pool(
+    scores, *, candidates=None, spread=None, vectors=None, seen=(), low=0.4, high=0.6, **more
+):
     scores = np.asarray(scores, dtype=float)
     n = len(scores)
     return Pool(
@@ -15,7 +18,7 @@ def pool(scores, *, candidates=None, spread=None, vectors=None, seen=(), low=0.4
         scores,
         np.zeros(n) if spread is None else np.asarray(spread, dtype=float),
         np.eye(n, dtype=np.float32) if vectors is None else np.asarray(vectors, np.float32),
-        np.asarray(seen, dtype=np.int64), low, high,
+        np.asarray(seen, dtype=np.int64), low, high, **more,
     )  # fmt: skip
 
 
@@ -31,6 +34,94 @@ def test_band_goes_outside_when_the_inside_is_used_up():
     found = choose("band", pool([0.5, 0.5, 0.9, 0.1]), 4, np.random.default_rng(0))
     assert set(found[:2]) == {0, 1}
     assert set(found) == {0, 1, 2, 3}
+
+
+@pytest.fixture
+def blobs():
+    """Return 90 rows of three clusters, and what the labels of the first cluster leave unknown."""
+    random = np.random.default_rng(0)
+    vectors = np.eye(4)[np.repeat([0, 1, 2], 30)] + random.normal(scale=0.05, size=(90, 4))
+    vectors = vectors.astype(np.float32)
+    return vectors, make_design(make_ground(vectors), vectors[:20], np.arange(20))
+
+
+@pytest.mark.parametrize("n", [1, 4, 40, 90])
+def test_band_stays_inside_the_limits_whatever_tells_most(blobs, n):
+    """What is known best lies inside, and is asked about all the same: the limits come first."""
+    vectors, design = blobs
+    scores = np.concatenate([np.full(30, 0.5), np.full(60, 0.95)])
+    candidates = np.arange(20, 90)
+    n_inside = n_asked = 0
+    for seed in range(40):
+        given = pool(scores, vectors=vectors, candidates=candidates, seen=np.arange(20),
+                     design=design)  # fmt: skip
+        found = choose("band", given, n, np.random.default_rng(seed))
+        assert len(found) == len(set(found)) == min(n, 70)
+        assert set(found) <= set(candidates)
+        n_inside += int((found < 30).sum())
+        n_asked += min(n, 10)
+    assert n_inside > 0.8 * n_asked
+
+
+def test_band_asks_inside_about_what_the_labels_say_least_of(blobs):
+    """All lies inside; with one cluster known, each of the others comes before a second of one."""
+    vectors, design = blobs
+    for seed in range(10):
+        given = pool(np.full(90, 0.5), vectors=vectors, candidates=np.arange(20, 90),
+                     seen=np.arange(20), design=design)  # fmt: skip
+        found = choose("band", given, 2, np.random.default_rng(seed))
+        assert set(found // 30) == {1, 2}
+
+
+def test_band_knows_what_was_labelled_since_the_fit(blobs):
+    """The second cluster was labelled after the fit, so the third is asked about."""
+    vectors, design = blobs
+    given = pool(np.full(90, 0.5), vectors=vectors, candidates=np.arange(70, 90),
+                 seen=np.arange(40), design=design)  # fmt: skip
+    later = pool(np.full(90, 0.5), vectors=vectors, candidates=np.arange(40, 90),
+                 seen=np.arange(40), design=design)  # fmt: skip
+    for seed in range(10):
+        assert choose("band", later, 1, np.random.default_rng(seed))[0] >= 60
+        assert choose("band", given, 1, np.random.default_rng(seed))[0] >= 70
+
+
+def test_the_start_asks_about_the_middle_of_each_cluster_and_about_no_outlier():
+    random = np.random.default_rng(0)
+    vectors = np.eye(4)[np.repeat([0, 1, 2], 20)] + random.normal(scale=0.1, size=(60, 4))
+    vectors = np.concatenate([vectors, [[0, 0, 0, 5.0]]])
+    for seed in range(10):
+        given = pool(np.full(61, np.nan), vectors=vectors)
+        found = choose("band", given, 3, np.random.default_rng(seed))
+        assert set(found // 20) == {0, 1, 2}
+        after = pool(np.full(61, np.nan), vectors=vectors, seen=found[:1],
+                     candidates=np.setdiff1d(np.arange(61), found[:1]))  # fmt: skip
+        second = choose("band", after, 1, np.random.default_rng(seed))[0]
+        assert second // 20 not in {found[0] // 20, 3}
+
+
+def test_the_start_takes_images_without_vectors_last():
+    vectors = np.eye(6)
+    vectors[[0, 2]] = 0.0
+    has = np.array([False, True, False, True, True, True])
+    for seed in range(10):
+        given = pool(np.full(6, np.nan), vectors=vectors, has=has)
+        found = choose("band", given, 6, np.random.default_rng(seed))
+        assert set(found[-2:]) == {0, 2}
+    nothing = pool(np.full(6, np.nan), vectors=np.zeros((6, 0)), has=np.zeros(6, dtype=bool))
+    assert len(set(choose("band", nothing, 4, np.random.default_rng(0)))) == 4
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("n", [0, 1, 2, 50])
+@pytest.mark.parametrize("scored", [True, False])
+def test_alike_vectors_and_tiny_pools_are_asked_about_without_a_warning(name, n, scored):
+    with np.errstate(all="raise"):
+        vectors = np.ones((n, 5), np.float32)
+        scores = np.full(n, 0.5 if scored else np.nan)
+        given = pool(scores, vectors=vectors)
+        assert make_ground(vectors) is None
+        found = choose(name, given, 3, np.random.default_rng(0))
+    assert len(found) == len(set(found)) == min(n, 3)
 
 
 def test_uncertain_top_and_disagree_follow_their_measure():

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from vta_cli.errors import UsageError
 from vta_cli.labels.design import N_REFERENCE, TINY, Design, Telling
@@ -46,6 +47,8 @@ class Pool:
         The limits of `band`.
     design : Design, optional
         What the labels of the last fit leave unknown; without it `band` draws blindly.
+    has : ndarray of shape (n,), bool, optional
+        Which rows have a vector; all by default.
     """
 
     candidates: Ints
@@ -56,6 +59,7 @@ class Pool:
     low: float
     high: float
     design: Design | None = None
+    has: NDArray[np.bool_] | None = None
 
 
 def band(pool: Pool, n: int, random: np.random.Generator) -> Ints:
@@ -75,9 +79,7 @@ def band(pool: Pool, n: int, random: np.random.Generator) -> Ints:
     return rows
 
 
-def _telling(
-    pool: Pool, design: Design, rows: Ints, n: int, random: np.random.Generator
-) -> Ints:
+def _telling(pool: Pool, design: Design, rows: Ints, n: int, random: np.random.Generator) -> Ints:
     """Take the n of some rows whose labels would lower the variance over the pool most."""
     rows = _sample(rows, max(SHORTLIST, n), random)
     told = _sample(np.setdiff1d(pool.seen, design.known), MAX_TOLD, random)
@@ -154,8 +156,8 @@ def typical(pool: Pool, n: int, random: np.random.Generator) -> Ints:
     facility location (Wei, Iyer and Bilmes, 2015). Similar is the cosine of the centred rows; below
     0 nothing is similar. Images without a vector come last.
     """
-    there = pool.vectors[pool.candidates].any(axis=1)
-    rows, rest = pool.candidates[there], pool.candidates[~there]
+    there = np.ones(len(pool.vectors), dtype=bool) if pool.has is None else pool.has
+    rows, rest = _parted(pool.candidates, there[pool.candidates])
     reference = _sample(rows, N_REFERENCE, random)
     rows = random.permutation(_sample(rows, max(SHORTLIST, n), random))
     chosen: list[int] = []
@@ -173,8 +175,7 @@ def typical(pool: Pool, n: int, random: np.random.Generator) -> Ints:
             chosen.append(int(np.argmax(gains)))
             np.maximum(covered, likeness[:, chosen[-1]], out=covered)
     taken = rows[np.array(chosen, dtype=np.int64)]
-    others = np.setdiff1d(rows, taken)
-    tail = [random.permutation(others), random.permutation(rest)]
+    tail = random.permutation(np.setdiff1d(rows, taken)), random.permutation(rest)
     return np.concatenate([taken, *tail])[:n]
 
 
@@ -220,15 +221,17 @@ def choose(name: str, pool: Pool, n: int, random: np.random.Generator) -> Ints:
             f"there is no strategy {name!r}",
             hint=f"known: {', '.join(STRATEGIES)}",
         )
-    if name not in NEED_SCORES:
-        return STRATEGIES[name](pool, n, random)
-    known = ~np.isnan(pool.scores[pool.candidates])
-    first = _only(pool, pool.candidates[known])
-    chosen = STRATEGIES[name](first, n, random) if known.any() else pool.candidates[:0]
-    if len(chosen) < n and not known.all():
-        rest = typical(_only(pool, pool.candidates[~known]), n - len(chosen), random)
-        chosen = np.concatenate([chosen, rest])
-    return chosen
+    with threadpool_limits(1):  # under load, threads waiting for each other took 30 times as long
+        if name not in NEED_SCORES:
+            return STRATEGIES[name](pool, n, random)
+        scored, rest = _parted(pool.candidates, ~np.isnan(pool.scores[pool.candidates]))
+        chosen = scored[:0]
+        if len(scored):
+            chosen = STRATEGIES[name](replace(pool, candidates=scored), n, random)
+        if len(chosen) < n and len(rest):
+            more = typical(replace(pool, candidates=rest), n - len(chosen), random)
+            chosen = np.concatenate([chosen, more])
+        return chosen
 
 
 def focus(scores: Floats, *, share: float = 0.18, centre: float = 0.5) -> tuple[float, float]:
@@ -265,16 +268,15 @@ def _directions(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.divide(rows, norm, out=np.zeros_like(rows), where=norm > TINY)
 
 
-def _only(pool: Pool, candidates: Ints) -> Pool:
-    return replace(pool, candidates=candidates)
+def _parted(rows: Ints, mask: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    return rows[mask], rows[~mask]
 
 
 def _draw(candidates: Ints, weights: Floats, n: int, random: np.random.Generator) -> Ints:
     """Draw without replacement, with chances proportional to the weights (Efraimidis, 2006)."""
-    if not len(candidates):
-        return candidates
-    order = np.log(random.random(len(candidates))) / weights
-    return candidates[np.argsort(-order, kind="stable")[:n]]
+    order = -np.log(random.random(len(candidates))) / weights
+    first = np.argpartition(order, n)[:n] if n < len(order) else np.arange(len(order))
+    return candidates[first[np.argsort(order[first])]]
 
 
 def _lowest(candidates: Ints, cost: Floats, n: int, random: np.random.Generator) -> Ints:

@@ -27,78 +27,99 @@ TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class Design:
-    """What a set of labels leaves unknown about a pool.
+class Ground:
+    """A sample of the pool on its principal axes; the same for all fits of a pool.
 
     Attributes
     ----------
     mean : ndarray of shape (dim,), float32
-        Of the reference rows.
     axes : ndarray of shape (dim, n_axes), float32
-        Orthonormal columns: principal axes of the reference rows.
-    unknown : ndarray of shape (n_axes, n_axes), float32
-        Covariance of the head's coefficients, given the labels.
-    shared : ndarray of shape (n_axes, n_axes), float32
-        ``unknown @ M @ unknown`` with M the second moments of the reference rows: the squared
-        covariances of a row with the pool, summed over the pool, as a form of the row.
+        Orthonormal columns.
+    moments : ndarray of shape (n_axes, n_axes), float32
+        Second moments of the sample on the axes.
     noise : float
         Variance of a label.
-    known : ndarray of shape (k,), int64
-        Rows of the pool whose labels were counted, sorted.
     """
 
     mean: NDArray[np.float32]
     axes: NDArray[np.float32]
-    unknown: NDArray[np.float32]
-    shared: NDArray[np.float32]
+    moments: NDArray[np.float32]
     noise: float
-    known: Ints
 
     def project(self, rows: NDArray[np.float32]) -> tuple[Floats, Floats]:
-        """Return rows on the axes (n, n_axes), and the variance of each off them (n,)."""
+        """Return rows on the axes (n, n_axes), and the variance of each off them (n,).
+
+        What a label says about the part of its image off the axes is noise to the pool.
+        """
         centred = rows - self.mean
         found = centred @ self.axes
         off = np.einsum("ij,ij->i", centred, centred) - np.einsum("ij,ij->i", found, found)
         return found, np.maximum(off, 0.0)
 
 
-def make_design(
-    reference: NDArray[np.float32], labelled: NDArray[np.float32], known: Ints
-) -> Design | None:
+@dataclass(frozen=True)
+class Design:
+    """What a set of labels leaves unknown about a pool.
+
+    Attributes
+    ----------
+    ground : Ground
+    unknown : ndarray of shape (n_axes, n_axes), float32
+        Covariance of the head's coefficients, given the labels.
+    shared : ndarray of shape (n_axes, n_axes), float32
+        ``unknown @ moments @ unknown``: as a form of a row, the square of its covariance with an
+        image of the pool, in the mean over the pool.
+    known : ndarray of shape (k,), int64
+        Rows of the pool whose labels were counted.
+    """
+
+    ground: Ground
+    unknown: NDArray[np.float32]
+    shared: NDArray[np.float32]
+    known: Ints
+
+
+def make_ground(sample: NDArray[np.float32]) -> Ground | None:
+    """Find the axes of a pool.
+
+    Parameters
+    ----------
+    sample : ndarray of shape (m, dim), float32
+        Images that stand for the pool; more than `N_REFERENCE` are not needed.
+
+    Returns
+    -------
+    Ground or None
+        None where there is no image, or all are alike: then none tells more than another.
+    """
+    if not sample.size:
+        return None
+    with threadpool_limits(1):
+        mean = sample.mean(axis=0)
+        centred = sample - mean
+        unit = float(np.einsum("ij,ij->", centred, centred)) / len(sample)
+        if not unit > TINY:
+            return None
+        axes = _axes(centred)
+        rows = centred @ axes
+        return Ground(mean, axes, rows.T @ rows / len(sample), PENALTY * unit)
+
+
+def make_design(ground: Ground, labelled: NDArray[np.float32], known: Ints) -> Design:
     """Count what labels leave unknown.
 
     Parameters
     ----------
-    reference : ndarray of shape (m, dim), float32
-        Images that stand for the pool.
     labelled : ndarray of shape (k, dim), float32
         Images whose labels are known; k may be 0.
     known : ndarray of shape (k,), int64
         Their rows in the pool.
-
-    Returns
-    -------
-    Design or None
-        None where all reference rows are alike: then no image tells more than another.
     """
     with threadpool_limits(1):
-        mean = reference.mean(axis=0)
-        centred = reference - mean
-        own = np.einsum("ij,ij->i", centred, centred)
-        unit = float(own.mean())
-        if not unit > TINY:
-            return None
-        axes = _axes(centred)
-        noise = PENALTY * unit
-        seen = labelled - mean
-        on_axes = seen @ axes
-        # What a label says about the part of its image off the axes is noise to the pool.
-        off = np.maximum(np.einsum("ij,ij->i", seen, seen) - (on_axes**2).sum(axis=1), 0.0)
-        scaled = on_axes / np.sqrt(off + noise)[:, None]
-        unknown = np.linalg.inv(np.eye(axes.shape[1], dtype=np.float32) + scaled.T @ scaled)
-        inner = centred @ axes @ unknown
-        shared = inner.T @ inner / len(reference)
-    return Design(mean, axes, unknown, shared, noise, np.sort(known))
+        rows, off = ground.project(labelled)
+        scaled = rows / np.sqrt(off + ground.noise)[:, None]
+        unknown = np.linalg.inv(np.eye(rows.shape[1], dtype=np.float32) + scaled.T @ scaled)
+        return Design(ground, unknown, unknown @ ground.moments @ unknown, known)
 
 
 def _axes(centred: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -125,10 +146,10 @@ class Telling:
     def __init__(
         self, design: Design, rows: NDArray[np.float32], told: NDArray[np.float32]
     ) -> None:
-        self._rows, self._off = design.project(rows)
-        self._unknown, self._noise = design.unknown, design.noise
+        self._rows, self._off = design.ground.project(rows)
+        self._unknown, self._noise = design.unknown, design.ground.noise
         self._spread, self._shared = self._rows @ design.unknown, self._rows @ design.shared
-        self._known, self._known_off = design.project(told)
+        self._known, self._known_off = design.ground.project(told)
         self._form = design.shared
 
     def gains(self) -> Floats:

@@ -309,7 +309,7 @@ class Session:
             fit = self.learner.fit
             candidates = Candidates(
                 fresh, pool.scores, pool.spread, pool.vectors, seen,
-                self.settings.low, self.settings.high, None if fit is None else fit.design,
+                self.settings.low, self.settings.high, None if fit is None else fit.design, pool.has,
             )  # fmt: skip
             rows = choose(self.settings.strategy, candidates, min(n, MAX_PAGE), self._random)
             recent = self._sitting.recent

@@ -20,7 +20,7 @@ from vta_cli.heads.blocks import Columns
 from vta_cli.heads.parts import LinearPart
 from vta_cli.heads.ridge import QuickFit, fit_quick
 from vta_cli.heads.taste import Member, Taste
-from vta_cli.labels.design import N_REFERENCE, Design, make_design
+from vta_cli.labels.design import N_REFERENCE, Design, Ground, make_design, make_ground
 from vta_cli.neighbors.components import components
 from vta_cli.neighbors.join import self_join
 from vta_cli.pipelines.label_pool import Pool, Sketch
@@ -86,6 +86,7 @@ class Learner:
         self.fit: Fit | None = None
         self.history: list[dict[str, Any]] = _history_of(target)
         self.problem = ""
+        self._ground: tuple[int, Ground | None] = (-1, None)
         self._thread = threading.Thread(target=self._run, name="vta-learn", daemon=True)
 
     def start(self) -> None:
@@ -121,7 +122,7 @@ class Learner:
             if self._stop:
                 return
             try:
-                self._learn()
+                self.learn()
                 self.problem = ""
             except VtaError as error:
                 self.problem = str(error)
@@ -130,7 +131,8 @@ class Learner:
             if not self._wanted.is_set():
                 self.busy = False
 
-    def _learn(self) -> None:
+    def learn(self) -> None:
+        """Fit, rescore the pool, and save the head; the thread does so whenever it is asked to."""
         start = datetime.now(UTC)
         with self._lock:
             if not self.can_learn():
@@ -142,7 +144,8 @@ class Learner:
         own = vectors[rows]
         head = fit_quick(own, targets, near_copies(own, default_threshold(spaces)))
         scores, spread = rescore(head, vectors, has)
-        design = design_of(vectors, has, rows)
+        ground = self._ground_of(vectors, has)
+        design = None if ground is None else make_design(ground, own, rows)
         seconds = (datetime.now(UTC) - start).total_seconds()
         with self._lock:
             n = len(scores)
@@ -155,6 +158,14 @@ class Learner:
         self._on_fit()
         if sketch is not None:
             self._save(head, sketch, spaces, keys, targets)
+
+    def _ground_of(self, vectors: NDArray[np.float32], has: NDArray[np.bool_]) -> Ground | None:
+        """Return the axes of the pool; those of the last fit while no vectors have come."""
+        n_vectors, ground = self._ground
+        if n_vectors != has.sum():
+            ground = ground_of(vectors, has)
+            self._ground = int(has.sum()), ground
+        return ground
 
     def _save(
         self,
@@ -218,14 +229,12 @@ def rescore(
     return scores, spread
 
 
-def design_of(
-    vectors: NDArray[np.float32], has: NDArray[np.bool_], rows: NDArray[np.int64]
-) -> Design | None:
-    """Count what the labels of some rows leave unknown about the pool, from a sample of it."""
+def ground_of(vectors: NDArray[np.float32], has: NDArray[np.bool_]) -> Ground | None:
+    """Find the axes of a pool from a sample of its vectors."""
     known = np.flatnonzero(has)
-    if len(known) > N_REFERENCE:  # always the same ones of a pool, so that nothing flickers
+    if len(known) > N_REFERENCE:
         known = np.random.default_rng(0).choice(known, N_REFERENCE, replace=False)
-    return make_design(vectors[known], vectors[rows], rows)
+    return make_ground(vectors[known])
 
 
 def near_copies(rows: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
