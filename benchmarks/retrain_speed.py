@@ -77,16 +77,24 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
     random = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / ".vta", create=True) as store:
-        plan = Plan(Path(folder) / "j.jsonl", rater="made")
-        session = Session(store, Inputs(Source([folder])), plan)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = Store.open(folder / ".vta", create=True)
+        session = Session(store, Inputs(Source([name])), Plan(folder / "j.jsonl", rater="made"))
         liked = fill(session, args.images, args.dim, random)
         order = random.permutation(args.images)
         _run(session, liked, order, args)
+        session.journal.close()
+        store.close()
 
 
 def _run(session, liked, order, args):
     learner, pool = session.learner, session.pool
+    on_view = [pool.hex(int(row)) for row in order[-ON_VIEW:]]
+
+    def ask():
+        session.next(AHEAD, on_view)
+
     print("| labels | what | wall, median [s] | wall, worst | processor, median [s] |")
     print("|---|---|---|---|---|")
 
@@ -104,15 +112,14 @@ def _run(session, liked, order, args):
         told(n, "learn, first time", first, used)
         told(n, "learn", *timed(learner.learn, args.runs))
         pool.label[order[n : n + SINCE_FIT]] = 1
-        on_view = [pool.hex(int(row)) for row in order[-ON_VIEW:]]
         for strategy in STRATEGIES:
             session.configure(strategy=strategy)
-            told(n, f"next, {strategy}", *timed(lambda: session.next(AHEAD, on_view), 15))
+            told(n, f"next, {strategy}", *timed(ask, 15))
     learner.fit = None
     pool.scores[:] = np.nan
     pool.clear_labels()
     session.configure(strategy="band")
-    told(0, "next, no head yet", *timed(lambda: session.next(AHEAD, on_view), 15))
+    told(0, "next, no head yet", *timed(ask, 15))
     told(0, "state", *timed(session.state, 15))
 
 

@@ -85,3 +85,14 @@ def test_the_committee_differs_more_where_nothing_was_labelled():
     assert far > near > 0
     assert len(fit.committee) == 5
     assert len(PENALTIES) > 3
+
+
+def test_without_figures_the_head_is_the_same():
+    rows, targets = made(40, 6)
+    whole = fit_quick(rows, targets, np.arange(40))
+    bare = fit_quick(rows, targets, np.arange(40), n_resamples=0)
+    np.testing.assert_array_equal(bare.scores(rows), whole.scores(rows))
+    np.testing.assert_array_equal(bare.committee, whole.committee)
+    assert np.isnan(bare.auc.value)
+    assert np.isnan(bare.oof_scores).all()
+    assert not np.isnan(whole.auc.value)

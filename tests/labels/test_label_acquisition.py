@@ -8,9 +8,7 @@ from vta_cli.labels.acquisition import STRATEGIES, Pool, choose, focus
 from vta_cli.labels.design import make_design, make_ground
 
 
-def pool(
-    scores, *, candidates=None, spread=None, vectors=None, seen=(), low=0.4, high=0.6, **more
-):
+def pool(scores, *, candidates=None, spread=None, vectors=None, seen=(), low=0.4, high=0.6, **more):
     scores = np.asarray(scores, dtype=float)
     n = len(scores)
     return Pool(

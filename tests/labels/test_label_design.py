@@ -26,9 +26,7 @@ def rows():
 def test_a_gain_is_the_fall_of_the_mean_variance(rows, labelled):
     """Ask about each image in turn, and take the variance over the pool before and after."""
     ground = make_ground(rows)
-    found = Telling(
-        make_design(ground, rows[labelled], np.array(labelled)), rows, rows[:0]
-    ).gains()
+    found = Telling(make_design(ground, rows[labelled], np.array(labelled)), rows, rows[:0]).gains()
     centred = rows.astype(float) - rows.astype(float).mean(axis=0)
     before = np.trace(posterior(ground, centred, labelled)) / len(rows)
     for at in range(len(rows)):

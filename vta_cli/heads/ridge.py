@@ -5,7 +5,7 @@ are left out in closed form instead of by fitting anew. Made for the labelling p
 must be done before the user notices; `train.train_binary` is for what is kept.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,8 @@ def fit_quick(
     groups : ndarray of shape (n,), int64
         Near-copies share a group, and a group shares a fold.
     n_resamples : int
-        Bootstrap samples of the intervals; they change nothing else.
+        Bootstrap samples of the intervals; they change nothing else. With 0 no figures are made:
+        the head is the same, its `oof_scores`, `auc`, `accuracy` and `margins` are undefined.
     """
     # Under load, threads that wait for each other made the decomposition 30 times slower.
     with threadpool_limits(1):
@@ -115,7 +116,6 @@ def _fit(
         return _tiny(rows, system, targets, n_rarer)
     raw, penalty = system.cross_fit(folds[0])
     kind, weights = choose_kind(n_rarer), np.ones(len(targets))
-    _, whole = cross_fit([raw[None]], targets, weights, folds, kind)
     blend = fit_pooled([raw[None]], targets, weights, kind)
     fitted = [system.weights(rows, penalty)]
     for fold in np.unique(folds[0]):
@@ -123,15 +123,38 @@ def _fit(
         # their held-out predictions.
         held = folds[0] == fold
         fitted.append(system.weights(rows, penalty, np.where(held, raw, system.signs)))
+    head = _without_figures(
+        *fitted[0],
+        np.stack([coef for coef, _ in fitted[1:]]),
+        np.array([intercept for _, intercept in fitted[1:]]),
+        blend.own[0],
+        targets,
+    )
+    if not n_resamples:
+        return head
+    _, whole = cross_fit([raw[None]], targets, weights, folds, kind)
     counts = metrics.resamples(groups, seed)[:n_resamples]
-    return QuickFit(
-        coef=fitted[0][0], intercept=fitted[0][1],
-        committee=np.stack([coef for coef, _ in fitted[1:]]),
-        committee_intercepts=np.array([intercept for _, intercept in fitted[1:]]),
-        calibrator=blend.own[0], oof_scores=whole[0],
+    return replace(
+        head,
+        oof_scores=whole[0],
         auc=metrics.interval(metrics.auc, whole, targets, counts),
         accuracy=metrics.interval(metrics.accuracy, whole, targets, counts),
         margins=safety_margins(whole[0], targets),
+    )
+
+
+def _without_figures(
+    coef: Floats,
+    intercept: float,
+    committee: Floats,
+    committee_intercepts: Floats,
+    calibrator: Calibrator,
+    targets: NDArray[np.int8],
+) -> QuickFit:
+    unknown = np.full(len(targets), np.nan)
+    return QuickFit(
+        coef, intercept, committee, committee_intercepts, calibrator, unknown, UNDEFINED, UNDEFINED,
+        safety_margins(unknown, targets),
     )  # fmt: skip
 
 
@@ -149,11 +172,7 @@ def _tiny(
     ones = np.ones(len(targets))
     share = float(soft_targets(targets, ones).mean())
     guess = Sigmoid(np.array([np.log1p(n_rarer), float(log_odds(np.array(share)))]))
-    unknown = np.full(len(targets), np.nan)
-    return QuickFit(
-        coef, intercept, coef[None], np.array([intercept]), guess, unknown, UNDEFINED, UNDEFINED,
-        safety_margins(unknown, targets),
-    )  # fmt: skip
+    return _without_figures(coef, intercept, coef[None], np.array([intercept]), guess, targets)
 
 
 class _System:

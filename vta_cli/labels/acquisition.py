@@ -234,7 +234,7 @@ def choose(name: str, pool: Pool, n: int, random: np.random.Generator) -> Ints:
         return chosen
 
 
-def focus(scores: Floats, *, share: float = 0.18, centre: float = 0.5) -> tuple[float, float]:
+def focus(scores: Floats, *, share: float = 0.3, centre: float = 0.5) -> tuple[float, float]:
     """Return limits around even odds that hold a share of the scores.
 
     Parameters
@@ -242,7 +242,7 @@ def focus(scores: Floats, *, share: float = 0.18, centre: float = 0.5) -> tuple[
     scores : ndarray of shape (n,), float64
         Of the unlabelled images; NaN are passed over.
     share : float
-        How much of them should lie inside; a sixth or so did well in
+        How much of them should lie inside. A fifth, three tenths and a half did about alike in
         `benchmarks/labelling_simulation.py`.
 
     Returns

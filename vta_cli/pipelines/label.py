@@ -306,10 +306,10 @@ class Session:
                 fresh = free
             seen = np.flatnonzero((pool.label >= 0) & pool.has)
             seen = np.union1d(seen, np.array([r for r in given if pool.has[r]], dtype=np.int64))
-            fit = self.learner.fit
+            design = None if self.learner.fit is None else self.learner.fit.design
             candidates = Candidates(
                 fresh, pool.scores, pool.spread, pool.vectors, seen,
-                self.settings.low, self.settings.high, None if fit is None else fit.design, pool.has,
+                self.settings.low, self.settings.high, design, pool.has,
             )  # fmt: skip
             rows = choose(self.settings.strategy, candidates, min(n, MAX_PAGE), self._random)
             recent = self._sitting.recent
