@@ -265,7 +265,8 @@ def _sample(rows: Ints, n: int, random: np.random.Generator) -> Ints:
 def _directions(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return rows of unit length; one without a direction stays zero."""
     norm = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, norm, out=np.zeros_like(rows), where=norm > TINY)
+    found: NDArray[np.float32] = np.divide(rows, norm, out=np.zeros_like(rows), where=norm > TINY)
+    return found
 
 
 def _parted(rows: Ints, mask: NDArray[np.bool_]) -> tuple[Ints, Ints]:

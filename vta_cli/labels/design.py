@@ -129,7 +129,8 @@ def _axes(centred: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.ascontiguousarray(vectors[:, -N_AXES:])
     values, vectors = np.linalg.eigh(centred @ centred.T)
     keep = np.flatnonzero(values > values[-1] * 1e-6)[-N_AXES:]
-    return centred.T @ (vectors[:, keep] / np.sqrt(values[keep]))
+    axes: NDArray[np.float32] = centred.T @ (vectors[:, keep] / np.sqrt(values[keep]))
+    return axes
 
 
 class Telling:
@@ -169,7 +170,8 @@ class Telling:
             shared -= 2.0 * np.einsum("ij,ij->i", part, self._shared @ known.T)
             shared += np.einsum("ij,ij->i", part @ (known @ self._form @ known.T), part)
         rest = np.maximum(variance, 0.0) + self._off + self._noise
-        return np.maximum(shared, 0.0) / rest
+        found: Floats = np.maximum(shared, 0.0) / rest
+        return found
 
     def promise(self, at: int) -> None:
         """Take the label of a candidate for granted from here on."""
