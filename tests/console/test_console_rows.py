@@ -401,3 +401,14 @@ def test_large_batches_have_the_text_of_small_ones(path, column):
 
 def batch(paths, scores, reasons):
     return {"path": paths, "score": scores, "reason": reasons}
+
+
+def test_scores_that_a_european_spreadsheet_saved_again():
+    """Semicolons part the cells, commas the decimals; what may be a thousand is refused."""
+    text = b"path;score;reason\na.jpg;0,973;\nb.jpg;;not-embedded\nc.jpg;1;\n"
+    assert list(read_scores(io.BytesIO(text))) == [
+        ("a.jpg", 0.973, ""), ("b.jpg", None, "not-embedded"), ("c.jpg", 1.0, ""),
+    ]  # fmt: skip
+    with pytest.raises(UsageError) as caught:
+        list(read_scores(io.BytesIO(b"path;score\na.jpg;5,431\n")))
+    assert caught.value.slug == "ambiguous-comma"

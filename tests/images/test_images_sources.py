@@ -263,6 +263,8 @@ def test_entries_of_a_list_count_from_its_folder_then_from_here(here):
         "name,label\na.jpg,1\nsub/b.jpg,0\n\n",
         "\ufeffpath\r\na.jpg\r\nsub/b.jpg\r\n",
         "image,path\nwrong.jpg,a.jpg\nwrong.jpg,sub/b.jpg\n",
+        "score;path\n0,5;a.jpg\n2;sub/b.jpg\n",
+        "a;b.jpg\na.jpg\nsub/b.jpg\n".replace("a;b.jpg", "name;of it"),
     ],
 )
 def test_csv_lists(here, text):

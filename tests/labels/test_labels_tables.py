@@ -8,6 +8,7 @@ import pytest
 
 from vta_cli.errors import UsageError
 from vta_cli.labels.any_table import kind_of, read_labels
+from vta_cli.labels.counts import read_counts
 from vta_cli.labels.distribution import distribution, of_rater, raters
 from vta_cli.labels.journal import Journal, judge_event
 from vta_cli.labels.table_classes import read_class_table
@@ -247,3 +248,47 @@ class TestRealTables:
 
         assert labels.kind == "classes"
         assert len(labels.names) == 3
+
+
+EUROPEAN = [
+    "path;score\na.jpg;3,5\nb.jpg;4\nc.jpg;1,125\n",
+    "path\tscore\na.jpg\t3,5\nb.jpg\t4\nc.jpg\t1,125\n",
+    'path,score\na.jpg,"3,5"\nb.jpg,4\nc.jpg,"1,125"\n',
+    "path;label;a note, or two\na.jpg;3,5;\nb.jpg;4;\nc.jpg;1,125;\n",
+]
+
+
+@pytest.mark.parametrize("text", EUROPEAN)
+def test_decimal_commas_are_read_where_one_of_them_is_clear(table, text):
+    found = read_labels(table(text))
+    assert found.kind == "scores"
+    assert [label.value for label in found.labels] == [3.5, 4.0, 1.125]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("path;score\na.jpg;1,125\nb.jpg;4\n", "'1,125'"),
+        ("path;score\na.jpg;1,5\nb.jpg;4.5\n", "both '1,5' and '4.5'"),
+    ],
+)
+def test_a_comma_that_may_mean_two_things_is_refused(table, text, said):
+    with pytest.raises(UsageError) as caught:
+        read_scores(table(text))
+    assert caught.value.slug == "ambiguous-comma"
+    assert said in caught.value.message
+
+
+def test_tiers_weights_and_counts_have_decimal_commas_too(table):
+    tiers = read_tier_table(table("path;tier;weight\na.jpg;0,5;0,25\nb.jpg;1;1,000\n"))
+    assert tiers.bins == (0.5, 1.0)
+    assert [label.weight for label in tiers.labels] == [0.25, 1.0]
+    assert any("'1,000' is no number" in one for one in tiers.problems)
+    counts = read_counts(table("path;1;2\na.jpg;0,25;0,75\nb.jpg;3;1\n"))
+    assert [label.values for label in counts.labels] == [(0.25, 0.75), (3.0, 1.0)]
+
+
+def test_a_row_with_more_cells_than_the_header_is_no_score(table):
+    """As with decimal commas between commas: 3,5 would be 3."""
+    with pytest.raises(UsageError, match=r"labels.csv:2: the row has 3 cells, the header 2"):
+        read_scores(table("path,score\na.jpg,3,5\n"))

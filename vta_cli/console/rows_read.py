@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vta_cli.errors import UsageError, excerpt
+from vta_cli.tabular import delimiter_of, has_decimal_commas, with_point
 
 Block = tuple[list[str], list[float | None], list[str]]
 
@@ -63,9 +64,7 @@ def _csv(stream: io.BufferedReader, name: str, column: str) -> Iterator[Block]:
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
         first = text.readline()
-        # as tables of labels are read: spreadsheets of half of Europe write semicolons
-        mark = next((mark for mark in "\t;" if mark in first and "," not in first), ",")
-        reader = csv.reader(itertools.chain([first], text), delimiter=mark)
+        reader = csv.reader(itertools.chain([first], text), delimiter=delimiter_of(first))
         header = next(reader, [])
         at_path, at_score, at_reason = _columns(header, name, column)
         least = max(at_path, at_score) + 1
@@ -105,6 +104,9 @@ def _scores(cells: Sequence[Any], name: str, start: int) -> list[float | None]:
         values = [None if c is None or c == "" else float(c) for c in cells]
         return [None if v is None or v != v else v for v in values]  # noqa: PLR0124 - NaN
     except (TypeError, ValueError):
+        words = [cell for cell in cells if isinstance(cell, str)]
+        if len(words) == len(cells) and has_decimal_commas(words, f"{name}, from line {start + 1}"):
+            return _scores([with_point(cell) for cell in words], name, start)
         for number, cell in enumerate(cells, start=start + 1):
             try:
                 float(0.0 if cell is None or cell == "" else cell)

@@ -1,8 +1,9 @@
 """Lists of paths as sources: standard input, ``.txt`` and ``.csv`` files.
 
 Text holds one path a line, or NUL-terminated paths (``find -print0``). A CSV has its paths in the
-column ``path``, ``file`` or ``image``, else in the first. The whole list is held in memory and
-sorted, since all sources yield in the order of the paths' bytes.
+column ``path``, ``file`` or ``image``, else in the first; with such a header its cells may be
+parted by semicolons or tabs. The whole list is held in memory and sorted, since all sources yield in
+the order of the paths' bytes.
 """
 
 import csv
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from vta_cli.errors import UnreadableImageError, UsageError
 from vta_cli.images.keys import read_bytes
 from vta_cli.images.refs import Found, ScanRules, absolute, path_order, ref_of, safe_rel
+from vta_cli.tabular import delimiter_of
 
 MAX_LIST_BYTES = 4 * 2**30
 """Largest list that is read [bytes]: some thirty million paths."""
@@ -74,7 +76,11 @@ def csv_entries(data: bytes) -> Iterator[str]:
     like a path (no slash and no suffix).
     """
     text = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header = text.partition("\n")[0].strip().lower()
+    mark = delimiter_of(header)
+    if not set(PATH_COLUMNS) & {cell.strip(' "') for cell in header.split(mark)}:
+        mark = ","  # a path may hold any of the marks; only a header says that it is one
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark)
     first = next(rows, None)
     if first is None:
         return

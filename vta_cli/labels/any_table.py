@@ -12,6 +12,7 @@ from vta_cli.labels.table import LABEL_COLUMNS, NEGATIVE, POSITIVE, read_table
 from vta_cli.labels.table_classes import read_class_table
 from vta_cli.labels.table_scores import SCORE_COLUMNS, read_scores, read_tier_table
 from vta_cli.labels.tags import PREFIXES, TAG_COLUMNS, read_tags
+from vta_cli.tabular import with_point
 
 KINDS: tuple[Kind, ...] = ("binary", "classes", "ordinal", "scores", "tags")
 """Kinds that a plain table can hold; histograms and pairs have readers of their own."""
@@ -94,8 +95,11 @@ def kind_of(file: Path, asked: str | None = None) -> Kind:
     three_way = {"0", "-1"} <= counts.keys()  # then 0 may be neither
     known = {v for v in counts if v in POSITIVE | NEGATIVE} if not three_way else set()
     strange = counts.keys() - known
-    n_numbers = sum(counts[value] for value in counts if number(value) is not None)
-    if any(number(value) is not None for value in strange) and 2 * n_numbers > counts.total():
+    n_numbers = sum(counts[value] for value in counts if number(with_point(value)) is not None)
+    if (
+        any(number(with_point(value)) is not None for value in strange)
+        and 2 * n_numbers > counts.total()
+    ):
         return "scores"
     if not strange or (not known and len(strange) == 2):
         return "binary"

@@ -15,7 +15,7 @@ from vta_cli.labels.rows import (
     RATER_COLUMN,
     Record,
     column,
-    number,
+    numbers_of,
     records,
     require_file,
     text,
@@ -99,10 +99,11 @@ def _votes(
         cells = record.get(array) if array is not None else [record.get(name) for name in names]
         shown = [text(cell).strip() for cell in cells] if isinstance(cells, list) else []
         # an empty cell of a table of counts is a score that nobody gave
-        counts = [number(cell) if cell else 0.0 for cell in shown]
+        reads = numbers_of(shown, where, strict=False)
+        counts = [reads(cell) if cell else 0.0 for cell in shown]
         usable = [count for count in counts if count is not None]
         if len(usable) < len(counts) or not counts:
-            strange = [cell for cell in shown if cell and number(cell) is None]
+            strange = [cell for cell in shown if cell and reads(cell) is None]
             what = f"no counts: {listed(strange)}" if strange else "no counts"
             problems.add("rows whose counts are no numbers", where, what)
             continue

@@ -7,12 +7,13 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vta_cli.errors import UsageError, excerpt
 from vta_cli.labels.problems import Problems, listed
+from vta_cli.tabular import delimiter_of, has_decimal_commas, with_point
 
 PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img")
 WEIGHT_COLUMN, RATER_COLUMN = "weight", "rater"
@@ -63,11 +64,18 @@ def _csv(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     # surrogateescape: file names are bytes, and need not be UTF-8
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         header = stream.readline()
-        delimiter = next((mark for mark in "\t;" if mark in header and "," not in header), ",")
+        delimiter = delimiter_of(header)
         reader = csv.reader(stream, delimiter=delimiter)
         try:
             names = next(csv.reader(io.StringIO(header), delimiter=delimiter), [])
             for cells in reader:
+                if any(cells[len(names) :]):
+                    where = f"{file.name}:{reader.line_num + 1}"
+                    raise UsageError(
+                        "bad-table",
+                        f"{where}: the row has {len(cells)} cells, the header {len(names)}",
+                        hint="quote what holds the separator, such as a number with a decimal comma",
+                    )
                 if cells:
                     yield reader.line_num + 1, dict(zip(names, cells, strict=False))
         except csv.Error as error:
@@ -156,7 +164,7 @@ def weight_of(record: Record, where: str, problems: Problems) -> float:
     shown = text(record.get(WEIGHT_COLUMN))
     if not shown.strip():
         return 1.0
-    weight = number(shown)
+    weight = numbers_of([shown], where, strict=False)(shown)
     if weight is None or weight <= 0:
         problems.add(
             "rows whose weight is no number above 0",
@@ -174,6 +182,34 @@ def number(shown: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def numbers_of(
+    cells: Sequence[str], where: str, *, strict: bool = True
+) -> Callable[[str], float | None]:
+    """Return what reads the numbers of a column: `number`, or the same for decimal commas.
+
+    Parameters
+    ----------
+    cells : sequence of str
+        The whole column.
+    where : str
+        For the error.
+    strict : bool
+        Refuse commas that may mean two things; else they make no number.
+
+    Raises
+    ------
+    UsageError
+        ``ambiguous-comma``.
+    """
+    try:
+        commas = has_decimal_commas(cells, where)
+    except UsageError:
+        if strict:
+            raise
+        commas = False
+    return (lambda shown: number(with_point(shown))) if commas else number
 
 
 def plain(shown: str) -> str:

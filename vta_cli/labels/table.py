@@ -26,6 +26,7 @@ from vta_cli.labels.rows import (
     text,
     weight_of,
 )
+from vta_cli.tabular import with_point
 
 LABEL_COLUMNS = ("label", "liked", "class", "target", "y", "judgement", "positive", "keep")
 
@@ -190,7 +191,7 @@ def _meaning(rows: Sequence[Row], positive: str | None, file: Path) -> dict[str,
             hint=f"say which is liked: --positive {first} or --positive {second}",
         )
     if sum(unknown.values()) > sum(counts[v] for v in known) or any(
-        number(value) is not None for value in unknown
+        number(with_point(value)) is not None for value in unknown
     ):
         raise _not_binary(file, counts, "these are more than two kinds")
     return known

@@ -1,12 +1,13 @@
 """Scores and tiers from a table: a column of numbers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vta_cli.errors import UsageError
 from vta_cli.labels.problems import Problems
-from vta_cli.labels.records import LabelSet
-from vta_cli.labels.rows import number, require_file
-from vta_cli.labels.table import LABEL_COLUMNS, judged_rows, value_labels
+from vta_cli.labels.records import Label, LabelSet
+from vta_cli.labels.rows import numbers_of, require_file
+from vta_cli.labels.table import LABEL_COLUMNS, Row, judged_rows, value_labels
 
 SCORE_COLUMNS = ("score", "rating", "mos", "mean", "stars", "mean_score", "aesthetic", "quality")
 TIER_COLUMNS = ("tier", "grade", "level", "rank", *SCORE_COLUMNS, *LABEL_COLUMNS)
@@ -36,13 +37,14 @@ def read_scores(
     Raises
     ------
     UsageError
-        ``no-such-file``, ``bad-table``, ``no-path-column``, ``no-score-column`` or ``no-labels``.
+        ``no-such-file``, ``bad-table``, ``no-path-column``, ``no-score-column``,
+        ``ambiguous-comma`` or ``no-labels``.
     """
     require_file(file)
     problems = Problems(file.name)
     known = (*SCORE_COLUMNS, *LABEL_COLUMNS)
     rows = list(judged_rows(file, path_column, score_column, known, problems, "score"))
-    labels = value_labels(file, rows, problems, number, "no number")
+    labels = _numbered(file, rows, problems)
     return LabelSet("scores", labels, problems.sentences())
 
 
@@ -65,7 +67,7 @@ def read_tier_table(
     require_file(file)
     problems = Problems(file.name)
     rows = list(judged_rows(file, path_column, tier_column, TIER_COLUMNS, problems, "tier"))
-    labels = value_labels(file, rows, problems, number, "no number")
+    labels = _numbered(file, rows, problems)
     tiers = tuple(sorted({label.value for label in labels}))
     if len(tiers) > MOST_TIERS:
         raise UsageError(
@@ -74,3 +76,8 @@ def read_tier_table(
             hint="read them as scores",
         )
     return LabelSet("ordinal", labels, problems.sentences(), bins=tiers)
+
+
+def _numbered(file: Path, rows: Sequence[Row], problems: Problems) -> tuple[Label, ...]:
+    meaning = numbers_of([row.value for row in rows], file.name)
+    return value_labels(file, rows, problems, meaning, "no number")
