@@ -1,6 +1,7 @@
 """What every training does with labelled files: their keys, their vectors, their near-copies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -215,6 +216,19 @@ def lost_notes(lost: Sequence[Skip]) -> list[str]:
         f"{len(skips)} labelled files left out: {reason}, e.g. {skips[0].path}"
         for reason, skips in by_reason.items()
     ]
+
+
+@contextmanager
+def told_steps(progress: Progress) -> Iterator[Callable[[str, int, int], None]]:
+    """Count the steps of a training as they begin, so that the last one is told as the last."""
+    with progress.stage("train", unit="steps") as stage:
+
+        def tell(name: str, step: int, n_steps: int) -> None:
+            del name, step
+            stage.set_total(n_steps)
+            stage.advance()
+
+        yield tell
 
 
 def near_copies(blocks: Sequence[Vectors], threshold: float) -> NDArray[np.int64]:

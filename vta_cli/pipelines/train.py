@@ -18,7 +18,14 @@ from vta_cli.labels.merge import Judged, merge, require_both
 from vta_cli.labels.records import LabelSet
 from vta_cli.labels.registry import reader
 from vta_cli.pipelines.embed import EmbedReport
-from vta_cli.pipelines.labelled import Plan, head_path, labelled, lost_notes, near_copies
+from vta_cli.pipelines.labelled import (
+    Plan,
+    head_path,
+    labelled,
+    lost_notes,
+    near_copies,
+    told_steps,
+)
 from vta_cli.pipelines.lanes import Lane
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
@@ -126,20 +133,12 @@ def train(
     network = None
     if plan.head in NETWORKS:
         network = member(store, plan.by, known.spaces, id_rows(judged.keys))
-    with progress.stage("train", unit="steps") as stage:
-
-        def tell(name: str, step: int, n_steps: int) -> None:
-            del name
-            stage.set_total(n_steps)
-            if step:
-                stage.advance()
-
+    with told_steps(progress) as tell:
         taste, report = train_binary(
             blocks, judged.targets, head=plan.head or DEFAULT_HEAD, groups=groups,
             weights=judged.weights, n_folds=plan.n_folds, seed=plan.seed, progress=tell,
             normalise=network is None or network.settings.rows != "raw", network=network,
         )  # fmt: skip
-        stage.advance()
     taste.recipes = tuple(space.recipe.to_json() for space in known.spaces)
     doubtful = doubtful_labels(report.oof_scores, report.targets)
     answers = answers_of(doubtful, judged.keys)

@@ -19,7 +19,14 @@ from vta_cli.labels.distribution import Rows, bar_width, distribution
 from vta_cli.labels.records import LabelSet
 from vta_cli.labels.registry import merge_of
 from vta_cli.pipelines.embed import EmbedReport
-from vta_cli.pipelines.labelled import Plan, head_path, labelled, lost_notes, near_copies
+from vta_cli.pipelines.labelled import (
+    Plan,
+    head_path,
+    labelled,
+    lost_notes,
+    near_copies,
+    told_steps,
+)
 from vta_cli.pipelines.lanes import Lane
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
@@ -96,19 +103,11 @@ def train_labels(
     states: list[State] = []
     if plan.head in NETWORKS:
         by = gradients(store, plan.by, known.spaces, id_rows(judged.keys), states)
-    with progress.stage("train", unit="steps") as stage:
-
-        def tell(name: str, step: int, n_steps: int) -> None:
-            del name
-            stage.set_total(n_steps)
-            if step:
-                stage.advance()
-
+    with told_steps(progress) as tell:
         head, report = train_kind(
             blocks, wanted, head=plan.head, groups=groups,
             n_folds=plan.n_folds, seed=plan.seed, progress=tell, gradients=by,
         )  # fmt: skip
-        stage.advance()
     answers = {} if wanted.pairs is not None else answers_of(report.suspects, judged.keys)
     head = head.with_meta(
         recipes=[space.recipe.to_json() for space in known.spaces],
