@@ -275,6 +275,28 @@ class Margins:
     ratio: float
 
 
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """A row of a reliability table: what was promised of some images, and what came true.
+
+    Attributes
+    ----------
+    low, high : float
+        Limits of the probabilities of this row.
+    n_images : int
+    said : float
+        Their mean probability, out of fold.
+    came_true : float
+        The share of which it held.
+    """
+
+    low: float
+    high: float
+    n_images: int
+    said: float
+    came_true: float
+
+
 @dataclass(frozen=True)
 class TrainReport:
     """What is known of a fitted head, all of it out of fold.
@@ -301,6 +323,10 @@ class TrainReport:
         AUC on the data that fitted the head, for the gap; NaN if not defined.
     seconds : float
         Wall time of the fit, cross-validation included [s].
+    figures : tuple of Figure
+        Of the head: what stands beside the AUC and the calibration.
+    reliability : tuple of Reliability
+        Of the head; bins without an image are left out.
     """
 
     head: str
@@ -318,6 +344,8 @@ class TrainReport:
     notes: tuple[str, ...]
     train_auc: float
     seconds: float
+    figures: tuple["Figure", ...] = ()
+    reliability: tuple[Reliability, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,6 +474,8 @@ class KindReport:
         Wall time of the fit, cross-validation included [s].
     curve : Curve or None
         Of the saved head, if it learns by gradients.
+    reliability : tuple of Reliability
+        Of the likeliest class of each image, or of all that is said of tags; empty for other kinds.
     """
 
     head: str
@@ -461,3 +491,4 @@ class KindReport:
     notes: tuple[str, ...]
     seconds: float
     curve: Curve | None = None
+    reliability: tuple[Reliability, ...] = ()

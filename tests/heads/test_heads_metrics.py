@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, fbeta_score
 
 from vta_cli.heads import metrics
 
@@ -38,10 +38,10 @@ def test_auc_counts_ordered_pairs_with_ties_and_multiplicity(case):
 def test_average_precision_agrees_with_scikit_learn(case):
     scores, targets = case[:, 0] / 6.0, case[:, 1].astype(np.int8)
     if not targets.any():
-        assert np.isnan(metrics.average_precision(scores, targets))
+        assert np.isnan(metrics.average_precision(scores, targets)[0])
         return
 
-    assert metrics.average_precision(scores, targets) == pytest.approx(
+    assert metrics.average_precision(scores, targets)[0] == pytest.approx(
         average_precision_score(targets, scores)
     )
 
@@ -103,3 +103,28 @@ def test_no_repeats_give_no_figure():
     )
 
     assert np.isnan([found.value, found.low, found.high]).all()
+
+
+def test_f_beta_is_that_of_scikit_learn_and_counts_are_repetitions():
+    random = np.random.default_rng(5)
+    scores, targets = random.random(60).round(1), random.integers(0, 2, 60).astype(np.int8)
+    wanted = fbeta_score(targets, scores >= 0.5, beta=2)
+    assert metrics.f_beta(scores, targets)[0] == pytest.approx(wanted)
+    counts = random.integers(0, 3, (2, 60)).astype(float)
+    for measure in (metrics.f_beta, metrics.average_precision):
+        found = measure(scores, targets, counts)
+        for value, row in zip(found, counts.astype(int), strict=True):
+            again = measure(np.repeat(scores, row), np.repeat(targets, row))
+            assert value == pytest.approx(again[0])
+
+
+def test_the_reliability_table_sums_to_the_calibration_error():
+    random = np.random.default_rng(6)
+    scores = random.random(200)
+    targets = (random.random(200) < scores**2).astype(np.int8)
+    rows = metrics.reliability(scores, targets)
+    assert sum(row.n_images for row in rows) == 200
+    assert all(row.low <= row.said <= row.high for row in rows)
+    error = sum(row.n_images * abs(row.said - row.came_true) for row in rows) / 200
+    n_bins = metrics.bins_for(200)
+    assert error == pytest.approx(metrics.ece(scores, targets, n_bins=n_bins)[0])

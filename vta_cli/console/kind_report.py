@@ -1,18 +1,25 @@
 """What is known of a head for judgements that are not yes or no, as a page of text."""
 
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from textwrap import fill
 from typing import TextIO
 
+from vta_cli.console.figures import (
+    INDENT,
+    bullet,
+    dim,
+    number,
+    render_figures,
+    render_reliability,
+    wrapped,
+)
 from vta_cli.console.histogram import count_bars
 from vta_cli.console.look import Look, printable
 from vta_cli.console.tables import render_table
-from vta_cli.records import Figure, KindReport, NameFigures, RaterFigures, Suspect
+from vta_cli.records import KindReport, NameFigures, RaterFigures, Suspect
 
-INDENT = 2
+BASE = "the labels' mean or shares, said of every image"
 WHAT = {"pairs": "judged pairs"}
 MOST_NAMES = 12
 """Names up to which a confusion table is readable."""
@@ -53,10 +60,11 @@ def render_kind(
     parts = [
         _counts(report, look),
         _indented(count_bars(bars, look, width=width)),
-        _figures(report, look),
+        render_figures(report.figures, look, base=BASE),
         _names(named, look),
         _confusion(report, named, look),
-        "\n".join(_bullet(printable(note, stream), look) for note in report.notes),
+        render_reliability(report.reliability, look),
+        "\n".join(bullet(printable(note, stream), look) for note in report.notes),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -114,9 +122,9 @@ def render_raters(
         (
             printable(rater.name, stream),
             f"{rater.n_labels:,}",
-            *(_number(rater.with_head[name], look) for name in measures),
+            *(number(rater.with_head[name], look) for name in measures),
             f"{rater.n_shared:,}",
-            *(_number(rater.with_others[name], look) for name in beside),
+            *(number(rater.with_others[name], look) for name in beside),
         )
         for rater in raters[:MOST_NAMES]
     ]
@@ -127,8 +135,7 @@ def render_raters(
         words += f"; {len(raters) - MOST_NAMES:,} more raters"
     head = look.style("Each rater against the head and against the others", "bold")
     table = render_table(header, rows, "l" + "r" * (len(header) - 1), look, indent=INDENT)
-    lines = [look.style(line, "dim") for line in _wrapped(words, look).split("\n")]
-    return "\n".join([head, table, *lines])
+    return "\n".join([head, table, dim(words, look)])
 
 
 def _counts(report: KindReport, look: Look) -> str:
@@ -140,30 +147,8 @@ def _counts(report: KindReport, look: Look) -> str:
         line += f"; near-copies share a fold ({report.n_groups:,} groups)"
     judged = f"judged out of fold: {report.n_folds} folds; {report.seconds:.1f} s"
     lines = [look.style(report.head, "bold")]
-    lines += [_wrapped(text, look) for text in (line, judged, report.detail)]
+    lines += [wrapped(text, look) for text in (line, judged, report.detail)]
     return "\n".join(lines)
-
-
-def _figures(report: KindReport, look: Look) -> str:
-    rows = [
-        (
-            figure.name,
-            _number(figure.found.value, look),
-            _interval(figure, look),
-            _number(figure.base, look),
-            _number(figure.train, look),
-            figure.better,
-        )
-        for figure in report.figures
-    ]
-    header = ("", "value", "95 %", "base", "own", "good")
-    words = "value: out of fold; base: the labels' mean or shares, said of every image; "
-    words += "own: on the labels that fitted it, for the gap"
-    return (
-        render_table(header, rows, "lrlrrl", look, indent=INDENT)
-        + "\n"
-        + "\n".join(look.style(line, "dim") for line in _wrapped(words, look).split("\n"))
-    )
 
 
 def _names(named: Sequence[NameFigures], look: Look) -> str:
@@ -173,7 +158,7 @@ def _names(named: Sequence[NameFigures], look: Look) -> str:
         (
             item.name,
             f"{item.n_labels:,}",
-            *(_number(x, look) for x in (item.recall, item.precision, item.f2, item.auc)),
+            *(number(x, look) for x in (item.recall, item.precision, item.f2, item.auc)),
         )
         for item in named
     ]
@@ -194,26 +179,5 @@ def _confusion(report: KindReport, named: Sequence[NameFigures], look: Look) -> 
     return head + "\n" + render_table(header, rows, "l" + "r" * len(named), look, indent=INDENT)
 
 
-def _number(value: float, look: Look) -> str:
-    return f"{value:.3f}" if math.isfinite(value) else look.dash
-
-
-def _interval(figure: Figure, look: Look) -> str:
-    low, high = figure.found.low, figure.found.high
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return ""
-    return f"{low:.3f}{look.dash}{high:.3f}"
-
-
 def _indented(text: str) -> str:
     return "\n".join(" " * INDENT + line for line in text.split("\n")) if text else ""
-
-
-def _wrapped(text: str, look: Look) -> str:
-    pad = " " * INDENT
-    return fill(text, look.width, initial_indent=pad, subsequent_indent=pad)
-
-
-def _bullet(text: str, look: Look) -> str:
-    point = " " * INDENT + look.pick("· ", "- ")
-    return fill(text, look.width, initial_indent=point, subsequent_indent=" " * len(point))

@@ -4,11 +4,18 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from textwrap import fill
 from typing import TextIO
 
 import numpy as np
 
+from vta_cli.console.figures import (
+    INDENT,
+    bullet,
+    dim,
+    render_figures,
+    render_reliability,
+    wrapped,
+)
 from vta_cli.console.histogram import count_bars, two_sided
 from vta_cli.console.look import Look, printable
 from vta_cli.console.tables import render_table
@@ -20,7 +27,7 @@ TRUST = {
     "fair": "for ranking: the order holds up well, single scores may still move.",
     "good": "for ranking and for thresholds.",
 }
-INDENT = 2
+BASE = "without looking: the larger side, the share of the positive, or all kept"
 
 
 def render(report: TrainReport, *, look: Look | None = None, stream: TextIO | None = None) -> str:
@@ -38,8 +45,8 @@ def render(report: TrainReport, *, look: Look | None = None, stream: TextIO | No
     Returns
     -------
     str
-        Paragraphs: counts, bars of them, members, histogram of out-of-fold scores, margins,
-        thresholds, how far to trust it, notes; without a final newline.
+        Paragraphs: counts, bars of them, members, figures, reliability, histogram of out-of-fold
+        scores, margins, thresholds, how far to trust it, notes; without a final newline.
     """
     stream = sys.stdout if stream is None else stream
     look = Look.of(stream) if look is None else look
@@ -52,6 +59,8 @@ def render(report: TrainReport, *, look: Look | None = None, stream: TextIO | No
         _counts(report, look),
         _spread(report, look),
         _members(report.members, report.train_auc, look),
+        render_figures(report.figures, look, base=BASE) if report.figures else "",
+        render_reliability(report.reliability, look),
         _histogram(report, look),
         _margins(report.margins, look) if _judged(report) else "",
         _thresholds(report.thresholds, look),
@@ -74,7 +83,7 @@ def _counts(report: TrainReport, look: Look) -> str:
     else:
         judged = "not judged: too few labels for folds"
     lines = [look.style(report.head, "bold")]
-    lines += [_wrapped(text, look) for text in (line, f"{judged}; {report.seconds:.1f} s")]
+    lines += [wrapped(text, look) for text in (line, f"{judged}; {report.seconds:.1f} s")]
     return "\n".join(lines)
 
 
@@ -101,14 +110,14 @@ def _members(members: Sequence[MemberReport], train_auc: float, look: Look) -> s
     header = ("", "AUC", "accuracy", "Brier", "calib. error", "weight")
     strong = (len(rows) - 1,)
     lines = [render_table(header, rows, "lllllr", look, indent=INDENT, strong=strong)]
-    lines += [_dim(f"{m.name}: {m.detail}", look) for m in members if m.detail]
+    lines += [dim(f"{m.name}: {m.detail}", look) for m in members if m.detail]
     last = members[-1].auc.value
     if math.isfinite(train_auc) and math.isfinite(last):
         gap = train_auc - last
         words = f"AUC on the labels that fitted it: {train_auc:.3f} (gap {gap:.3f})"
-        lines.append(_dim(words, look))
+        lines.append(dim(words, look))
     words = "out of fold, 95 % intervals; good: AUC and accuracy near 1, others near 0"
-    lines.append(_dim(words, look))
+    lines.append(dim(words, look))
     return "\n".join(lines)
 
 
@@ -124,7 +133,7 @@ def _histogram(report: TrainReport, look: Look) -> str:
     text = two_sided(report.oof_scores, report.targets, look, marks=marks, indent=INDENT)
     n_without = len(report.oof_scores) - n_known
     if n_without:
-        text += "\n" + _dim(
+        text += "\n" + dim(
             f"{n_without:,} image{'s' * (n_without != 1)} without an out-of-fold score", look
         )
     return text
@@ -168,11 +177,11 @@ def _thresholds(thresholds: Sequence[Threshold], look: Look) -> str:
 
 def _trust(report: TrainReport, look: Look) -> str:
     colour = {"none": "red", "low": "yellow", "fair": "green", "good": "green"}[report.trust]
-    words = _wrapped(TRUST[report.trust], look)
+    words = wrapped(TRUST[report.trust], look)
     lines = [
         look.style("How far to trust it: ", "bold") + look.style(report.trust, colour),
         words,
-        *(_bullet(note, look) for note in report.notes),
+        *(bullet(note, look) for note in report.notes),
     ]
     return "\n".join(lines)
 
@@ -213,17 +222,3 @@ def _weight(weight: float | None, look: Look) -> str:
     if weight is None:
         return ""
     return f"{weight:.2f}" if weight > 0 else look.dash
-
-
-def _wrapped(text: str, look: Look) -> str:
-    pad = " " * INDENT
-    return fill(text, look.width, initial_indent=pad, subsequent_indent=pad)
-
-
-def _bullet(text: str, look: Look) -> str:
-    point = " " * INDENT + look.pick("· ", "- ")
-    return fill(text, look.width, initial_indent=point, subsequent_indent=" " * len(point))
-
-
-def _dim(text: str, look: Look) -> str:
-    return "\n".join(look.style(line, "dim") for line in _wrapped(text, look).split("\n"))

@@ -101,7 +101,7 @@ def tag_figures(out: Floats, y: NDArray[np.int8]) -> Named:
         known = tag >= 0
         if len(np.unique(tag[known])) == 2:
             aucs.append(float(metrics.auc(said[known], tag[known])[0]))
-            precisions.append(metrics.average_precision(said[known], tag[known]))
+            precisions.append(float(metrics.average_precision(said[known], tag[known])[0]))
     known = y >= 0
     return {
         "AUC": float(np.mean(aucs)) if aucs else float("nan"),

@@ -16,7 +16,7 @@ from vta_cli.heads.margins import safety_margins
 from vta_cli.heads.registry import PRIOR_WEIGHTS
 from vta_cli.heads.thresholds import recommend
 from vta_cli.heads.trust import trust_level, trust_notes
-from vta_cli.records import MemberReport, TrainReport
+from vta_cli.records import Figure, MemberReport, Reliability, TrainReport
 
 Ints = NDArray[np.int64]
 Targets = NDArray[np.int8]
@@ -116,6 +116,46 @@ def _guess(task: Task) -> Sigmoid:
     """
     share = float(task.weights @ soft_targets(task.targets, task.weights) / task.weights.sum())
     return Sigmoid(np.array([np.log1p(task.n_rarer), float(log_odds(np.array(share)))]))
+
+
+def judge_beside(
+    task: Task, whole: Floats, own: Floats
+) -> tuple[tuple[Figure, ...], tuple[Reliability, ...]]:
+    """Return what else is known of yes and no, each beside its base, and the reliability table.
+
+    Parameters
+    ----------
+    whole : ndarray of shape (n_repeats, n), float64
+        Out-of-fold probabilities of the head.
+    own : ndarray of shape (n,), float64
+        What the head says of the images that fitted it.
+
+    Notes
+    -----
+    Base: the larger side of everything for the accuracy, the share of the positives for the Brier
+    score and the average precision, everything kept for the F-measure.
+    """
+    if not len(whole):
+        return (), ()
+    counts = metrics.resamples(task.groups, task.seed)
+    share = float(np.mean(task.targets == 1))
+    square = metrics.BETA**2
+    measures = (
+        ("average precision", "high", metrics.average_precision, share),
+        (f"F{metrics.BETA:g} at 0.5", "high", metrics.f_beta,
+         (1 + square) * share / (square * share + 1)),
+        ("accuracy at 0.5", "high", metrics.accuracy, max(share, 1 - share)),
+        ("Brier", "low", metrics.brier, share * (1 - share)),
+    )  # fmt: skip
+    figures = tuple(
+        Figure(
+            name, "low" if better == "low" else "high",
+            metrics.interval(measure, whole, task.targets, counts), base,
+            float(measure(own, task.targets)[0]),
+        )
+        for name, better, measure, base in measures
+    )  # fmt: skip
+    return figures, metrics.reliability(whole.mean(axis=0), task.targets)
 
 
 def judge(

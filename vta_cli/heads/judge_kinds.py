@@ -20,10 +20,7 @@ from vta_cli.heads.figures import (
     tier_of,
 )
 from vta_cli.heads.wanted import Ints, Wanted, with_rows
-from vta_cli.records import Figure, Interval, NameFigures, Suspect
-
-BETA = 2.0
-"""Recall weighs so many times as much as precision (van Rijsbergen, 1979; 2 as in the Beholder)."""
+from vta_cli.records import Figure, Interval, NameFigures, Reliability, Suspect
 
 
 def judge_answers(
@@ -100,11 +97,22 @@ def judge_names(out: Floats, wanted: Wanted) -> tuple[tuple[NameFigures, ...], I
     return tuple(rows), confusion
 
 
+def judge_promises(out: Floats, wanted: Wanted) -> tuple[Reliability, ...]:
+    """Return how what is said of classes or tags comes true; nothing of other kinds."""
+    if wanted.kind == "tags":
+        known = wanted.y >= 0
+        return metrics.reliability(out[known], (wanted.y[known] == 1).astype(np.int8))
+    if wanted.kind == "classes":
+        right = (np.argmax(out, axis=1) == wanted.y).astype(np.int8)
+        return metrics.reliability(out.max(axis=1), right)
+    return ()
+
+
 def _fares(
     name: str, is_so: NDArray[np.bool_], said: NDArray[np.bool_], scores: Floats
 ) -> NameFigures:
     hits, n_so, n_said = float(np.sum(is_so & said)), float(is_so.sum()), float(said.sum())
-    square = BETA**2
+    square = metrics.BETA**2
     denominator = square * n_so + n_said
     return NameFigures(
         name=name,

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.heads.blocks import Floats
-from vta_cli.records import Interval
+from vta_cli.records import Interval, Reliability
 
 Targets = NDArray[np.int8]
 
+BETA = 2.0
+"""Recall weighs so many times as much as precision (van Rijsbergen, 1979; 2 as in the Beholder)."""
 N_BOOTSTRAP = 1_000
 MAX_CELLS = 8_000_000
 """Largest number of resampled rows: many labels need fewer resamples."""
@@ -68,14 +70,33 @@ def _pairs(scores: Floats, targets: Targets, counts: Floats) -> tuple[Floats, Fl
     return np.sum(up * (below + 0.5 * down), axis=1), up.sum(axis=1) * down.sum(axis=1)
 
 
-def average_precision(scores: Floats, targets: Targets) -> float:
-    """Return the mean of the precision at each positive, ties counted as one step; NaN if none."""
+def average_precision(scores: Floats, targets: Targets, counts: Floats | None = None) -> Floats:
+    """Return the mean of the precision at each positive, ties counted as one step, shape (b,).
+
+    NaN where there is no positive.
+    """
+    counts = np.ones((1, len(scores))) if counts is None else counts
     order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(targets[order] == 1)
     ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0)
-    precision = hits[ends] / (ends + 1.0)
-    gained = np.diff(hits[ends], prepend=0)
-    return float(precision @ gained / hits[-1]) if hits[-1] else float("nan")
+    sorted_counts = counts[:, order]
+    hits = np.cumsum(sorted_counts * (targets[order] == 1), axis=1)[:, ends]
+    kept = np.cumsum(sorted_counts, axis=1)[:, ends]
+    gained = np.diff(hits, prepend=0.0, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(kept > 0, hits / kept, 0.0)
+        return np.asarray(np.sum(precision * gained, axis=1) / hits[:, -1])
+
+
+def f_beta(scores: Floats, targets: Targets, counts: Floats | None = None) -> Floats:
+    """Return the F-measure of scores from 0.5, in which recall weighs `BETA` times, shape (b,).
+
+    ``(1 + b²) hits / (b² positives + kept)`` (van Rijsbergen, 1979); NaN if both are none.
+    """
+    counts = np.ones((1, len(scores))) if counts is None else counts
+    kept, positive = scores >= 0.5, targets == 1
+    with np.errstate(invalid="ignore", divide="ignore"):
+        below = BETA**2 * (counts @ positive) + counts @ kept
+        return np.asarray((1.0 + BETA**2) * (counts @ (kept & positive)) / below)
 
 
 def accuracy(scores: Floats, targets: Targets, counts: Floats | None = None) -> Floats:
@@ -102,6 +123,24 @@ def ece(
     inside[np.arange(len(scores)), bins] = scores - targets
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.abs(counts @ inside).sum(axis=1) / counts.sum(axis=1))
+
+
+def reliability(scores: Floats, targets: Targets) -> tuple[Reliability, ...]:
+    """Return the bins that `ece` sums over, those without a row left out."""
+    if not len(scores):
+        return ()
+    n_bins = bins_for(len(scores))
+    bins = np.minimum((scores * n_bins).astype(np.int64), n_bins - 1)
+    return tuple(
+        Reliability(
+            low=at / n_bins,
+            high=(at + 1) / n_bins,
+            n_images=int(np.sum(bins == at)),
+            said=float(scores[bins == at].mean()),
+            came_true=float(np.mean(targets[bins == at] == 1)),
+        )
+        for at in np.unique(bins).tolist()
+    )
 
 
 def bins_for(n: int) -> int:

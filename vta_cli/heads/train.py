@@ -13,7 +13,7 @@ from vta_cli.errors import HeadError, UsageError
 from vta_cli.heads.crossfit import Blend
 from vta_cli.heads.design import Design, make_design
 from vta_cli.heads.folds import make_folds
-from vta_cli.heads.judge import Targets, Task, blend_members, judge
+from vta_cli.heads.judge import Targets, Task, blend_members, judge, judge_beside
 from vta_cli.heads.metrics import auc
 from vta_cli.heads.mlp import Mlp
 from vta_cli.heads.protocol import Fitted, Fitter
@@ -106,8 +106,8 @@ def train_binary(
         fitted = []
         for at, name in enumerate(names):
             tell(name, at, len(names) + 1)
-            own = network if network is not None and name == network.name else None
-            fitter: Fitter = own or resolve(MEMBERS[name])()
+            by_hand = network if network is not None and name == network.name else None
+            fitter: Fitter = by_hand or resolve(MEMBERS[name])()
             fitted.append(fitter.fit(design, seen.targets, seen.balanced, seen.folds, seed))
         tell("judge", len(names), len(names) + 1)
         blend, *found = blend_members(seen, names, [item.raw_oof for item in fitted])
@@ -115,9 +115,15 @@ def train_binary(
         taste = _taste(design, names, fitted, blend, normalise=normalise)
         details = [item.detail for item in fitted]
         report = judge(head, task, names, details, blend, each, whole, ratio, notes)
-        train_auc = float(auc(mean_of_views(taste.score(rows), n_views), task.targets)[0])
-    seconds = time.perf_counter() - started
-    return taste, replace(report, train_auc=train_auc, seconds=seconds)
+        own = mean_of_views(taste.score(rows), n_views)
+        figures, reliability = judge_beside(task, whole, own)
+    return taste, replace(
+        report,
+        train_auc=float(auc(own, task.targets)[0]),
+        seconds=time.perf_counter() - started,
+        figures=figures,
+        reliability=reliability,
+    )
 
 
 def _silent(name: str, step: int, n_steps: int) -> None:

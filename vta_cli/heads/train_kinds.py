@@ -18,7 +18,13 @@ from vta_cli.heads.calibration import Sigmoid, log_odds, sigmoid
 from vta_cli.heads.cross import Crossed, cross_fit, fit_all
 from vta_cli.heads.crossfit import cross_fit as calibrate_folds
 from vta_cli.heads.design import Design, make_design
-from vta_cli.heads.judge_kinds import judge_answers, judge_names, judge_pairs, suspects
+from vta_cli.heads.judge_kinds import (
+    judge_answers,
+    judge_names,
+    judge_pairs,
+    judge_promises,
+    suspects,
+)
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.learner import Learner, Solution
 from vta_cli.heads.mlp import losses_of, require_torch, train_network
@@ -304,6 +310,7 @@ def _report(
         detail=detail,
         notes=tuple(_notes(wanted, groups)),
         seconds=0.0,
+        reliability=judge_promises(out, wanted),
     )
 
 

@@ -2,8 +2,8 @@
 
 Text holds one path a line, or NUL-terminated paths (``find -print0``). A CSV has its paths in the
 column ``path``, ``file`` or ``image``, else in the first; with such a header its cells may be
-parted by semicolons or tabs. The whole list is held in memory and sorted, since all sources yield in
-the order of the paths' bytes.
+parted by semicolons or tabs. The whole list is held in memory and sorted, since all sources yield
+in the order of the paths' bytes.
 """
 
 import csv

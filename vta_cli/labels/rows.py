@@ -74,7 +74,7 @@ def _csv(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     raise UsageError(
                         "bad-table",
                         f"{where}: the row has {len(cells)} cells, the header {len(names)}",
-                        hint="quote what holds the separator, such as a number with a decimal comma",
+                        hint="put quotes around what holds the separator, such as 3,5",
                     )
                 if cells:
                     yield reader.line_num + 1, dict(zip(names, cells, strict=False))

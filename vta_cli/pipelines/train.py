@@ -181,6 +181,9 @@ def _meta(
         "accuracy": _number(final.accuracy.value),
         "brier": _number(final.brier.value),
         "ece": _number(final.ece.value),
+        "figures": {  # the others stand above
+            one.name: one.found.value for one in report.figures[:2] if np.isfinite(one.found.value)
+        },
         "trust": report.trust,
         "margins": {"left": report.margins.left, "right": report.margins.right},
         "thresholds": {item.name: _number(item.value) for item in report.thresholds},
