@@ -416,7 +416,8 @@ class Suspect:
 
     `row` is the row of the label as it was given, `loss` how much the head disagrees (larger is
     more), `label` and `found` what was said and what the head says, for people. `value` is the
-    latter as a number: a score, or the place of the likeliest class; NaN of tags.
+    latter as a number: a score, or the place of the likeliest class; NaN of tags, whose
+    probabilities are `values`.
     """
 
     row: int
@@ -424,6 +425,7 @@ class Suspect:
     found: str
     loss: float
     value: float = math.nan
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

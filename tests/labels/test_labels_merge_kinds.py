@@ -302,4 +302,4 @@ class TestConsistency:
 
         assert found.n_contents == 0
         assert np.isnan(found.agreement)
-        assert slug_of(consistency, LabelSet("pairs", ()), {}, same_rater=True) == "wrong-kind"
+        assert slug_of(consistency, LabelSet("histograms", ()), {}, same_rater=True) == "wrong-kind"

@@ -13,7 +13,9 @@ from vta_cli.heads.wanted import Wanted
 from vta_cli.labels.merge import merge
 from vta_cli.labels.merge_classes import merge_classes
 from vta_cli.labels.records import Label, LabelSet
-from vta_cli.pipelines.raters import ceiling_notes, rater_figures
+from vta_cli.labels.registry import merge_of
+from vta_cli.pipelines.raters import ceiling_notes, questions_of, rater_figures
+from vta_cli.records import Suspect
 
 N = 30
 KEYS = {f"/{at}.jpg": at.to_bytes(32, "big") for at in range(N)}
@@ -31,7 +33,7 @@ def test_scores_of_each_rater_are_compared_with_the_head_and_with_the_others():
     rows += [(at, bob[at], 1.0, "bob") for at in range(10)]
     rows += [(at, bob[at] + 4, 1.0, "cy") for at in range(10)]
     figures = rater_figures(
-        judged("scores", rows), KEYS, {KEYS[f"/{at}.jpg"]: found[at] for at in range(20)}
+        judged("scores", rows), KEYS, {(KEYS[f"/{at}.jpg"],): found[at] for at in range(20)}
     )
     assert [(one.name, one.n_labels, one.n_shared) for one in figures] == [
         ("ann", 20, 10), ("bob", 10, 10), ("cy", 10, 10),
@@ -49,7 +51,7 @@ def test_yes_and_no_of_each_rater_with_ties_of_the_others_left_out():
     rows = [(at, ann[at], 1.0, "ann") for at in range(N)]
     rows += [(at, ann[at], 1.0, "bob") for at in range(12)]
     rows += [(at, 1 - ann[at] if at < 4 else ann[at], 1.0, "cy") for at in range(12)]
-    answers = {KEYS[f"/{at}.jpg"]: found[at] for at in range(N)}
+    answers = {(KEYS[f"/{at}.jpg"],): found[at] for at in range(N)}
     ann_figures, bob, _ = rater_figures(judged("binary", rows), KEYS, answers)
     assert ann_figures.with_head["AUC"] == pytest.approx(roc_auc_score(ann, found))
     assert ann_figures.with_head["accuracy"] == pytest.approx(np.mean((found >= 0.5) == ann))
@@ -60,7 +62,7 @@ def test_yes_and_no_of_each_rater_with_ties_of_the_others_left_out():
 
 def test_one_rater_alone_has_no_table_and_few_images_no_figure():
     rows = [(at, at % 2, 1.0, "ann") for at in range(N)]
-    answers = dict.fromkeys(KEYS.values(), 0.5)
+    answers = dict.fromkeys([(key,) for key in KEYS.values()], 0.5)
     assert rater_figures(judged("binary", rows), KEYS, answers) == ()
     rows += [(at, at % 2, 1.0, "bob") for at in range(4)]
     assert np.isnan(rater_figures(judged("binary", rows), KEYS, answers)[1].with_head["accuracy"])
@@ -73,6 +75,54 @@ def test_repeated_labels_give_the_ceiling_of_yes_and_no_too():
     assert "2 images" in notes[0]
     assert "of one rater agree in 50 %;" in notes[0]
     assert "of two raters agree in 0 %;" in notes[1]
+
+
+def test_tags_are_compared_one_by_one_and_unknown_ones_not_at_all():
+    states = {"ann": (1.0, 0.0), "bob": (1.0, 1.0), "cy": (0.0, -1.0)}
+    labels = LabelSet(
+        "tags",
+        tuple(
+            Label(f"/{at}.jpg", 1.0, "t.csv:2", 1.0, who, values)
+            for at in range(6)
+            for who, values in states.items()
+        ),
+        names=("sky", "sea"),
+    )
+    suspects = [Suspect(at, "", "", 0.0, values=(0.9, 0.2)) for at in range(6)]
+    keys = np.frombuffer(b"".join(KEYS[f"/{at}.jpg"] for at in range(6)), np.uint8).reshape(6, -1)
+    ann, bob, cy = rater_figures(labels, KEYS, questions_of("tags", suspects, keys))
+    assert (ann.n_labels, bob.n_labels, cy.n_labels) == (12, 12, 6)
+    assert (ann.with_head["accuracy"], ann.with_head["recall"]) == (1.0, 1.0)
+    assert (bob.with_head["accuracy"], bob.with_head["recall"]) == (0.5, 0.5)
+    assert cy.with_head["accuracy"] == 0.0
+    assert np.isnan(cy.with_head["recall"])  # cy says of no image that it bears a tag
+    # of the sky bob and cy are at odds, so that only the sea is shared; there bob says the contrary
+    assert (ann.n_shared, ann.with_others) == (6, {"accuracy": 0.0})
+
+
+def test_pairs_are_compared_whichever_side_an_image_stood_on():
+    def pair(a, b, value, who):
+        return Label(f"/{a}.jpg", value, "p.csv:2", 1.0, who, other=f"/{b}.jpg")
+
+    rows = [pair(at, at + 10, 1.0, "ann") for at in range(6)]  # the lower number wins
+    rows += [pair(at + 10, at, 0.0, "bob") for at in range(6)]  # turned: the same
+    rows += [pair(at + 10, at, 1.0, "cy") for at in range(6)]  # the contrary
+    rows += [pair(at, at + 10, 0.5, "dan") for at in range(6)]  # ties are no answer
+    judged = merge_of("pairs")(LabelSet("pairs", tuple(rows)), KEYS)
+    suspects = [
+        Suspect(row, "", "", 0.0, 0.9 if left < right else 0.1)
+        for row, (left, right) in enumerate(
+            (int(bytes(judged.keys[a])[-1]), int(bytes(judged.keys[b])[-1])) for a, b in judged.rows
+        )
+    ]
+    found = rater_figures(
+        LabelSet("pairs", tuple(rows)), KEYS,
+        questions_of("pairs", suspects, judged.keys, judged.rows),
+    )  # fmt: skip
+    accuracy = {one.name: one.with_head["accuracy"] for one in found}
+    assert accuracy == {"ann": 1.0, "bob": 1.0, "cy": 0.0}
+    notes = ceiling_notes(LabelSet("pairs", tuple(rows[:12])), KEYS)
+    assert "6 pairs were judged more than once: judgements of two raters agree in 100 %" in notes[0]
 
 
 @pytest.mark.parametrize("kind", ["binary", "classes"])

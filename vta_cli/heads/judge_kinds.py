@@ -137,8 +137,10 @@ def suspects(losses: Floats, out: Floats, wanted: Wanted) -> tuple[Suspect, ...]
     order = np.argsort(-losses, kind="stable")
     said, found = _said(wanted), _found(out, wanted)
     values = _values(out, wanted)
+    each = out.tolist() if wanted.kind == "tags" else [()] * len(out)
     return tuple(
-        Suspect(int(at), said[at], found[at], float(losses[at]), float(values[at])) for at in order
+        Suspect(int(at), said[at], found[at], float(losses[at]), float(values[at]), tuple(each[at]))
+        for at in order
     )
 
 

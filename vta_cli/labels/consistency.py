@@ -6,7 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from vta_cli.labels.grouping import by_content, require_kind
+from vta_cli.labels.grouping import require_kind
+from vta_cli.labels.judgements import judgements
 from vta_cli.labels.records import LabelSet
 
 MOST_OF_ONE = 50
@@ -15,21 +16,22 @@ MOST_OF_ONE = 50
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """Agreement of two judgements of one content, over all contents judged more than once.
+    """Agreement of two judgements of one question, over all that were judged more than once.
 
-    Each such content counts once, however many judgements it has.
+    A question is a content; with tags, one tag of a content; of pairs, two contents. Each counts
+    once, however many judgements it has.
 
     Attributes
     ----------
     n_contents : int
-        Contents with two judgements or more.
+        Questions with two judgements or more.
     n_pairs : int
         Pairs of judgements that were compared.
     agreement : float
         Share of pairs with equal values, 0..1; NaN without a pair.
     mean_difference : float
         Mean absolute difference of the two values, in the labels' units; NaN without a pair, and
-        for classes, whose numbers measure nothing.
+        where numbers measure nothing: of classes, tags and pairs.
     """
 
     n_contents: int
@@ -44,7 +46,7 @@ def consistency(labels: LabelSet, keys: Mapping[str, bytes], *, same_rater: bool
     Parameters
     ----------
     labels : LabelSet
-        Of kind ``binary``, ``classes``, ``ordinal`` or ``scores``, before any merge.
+        Of any kind but ``histograms``, before any merge.
     keys : mapping of str to bytes
         Content key of each labelled path.
     same_rater : bool
@@ -59,12 +61,11 @@ def consistency(labels: LabelSet, keys: Mapping[str, bytes], *, same_rater: bool
     UsageError
         ``wrong-kind``.
     """
-    require_kind(labels, "binary", "classes", "ordinal", "scores")
-    grouped, _ = by_content(labels.labels, keys)
+    require_kind(labels, "binary", "classes", "ordinal", "scores", "tags", "pairs")
     equal: list[float] = []
     apart: list[float] = []
     n_pairs = 0
-    for found in grouped.values():
+    for found in judgements(labels, keys).values():
         gaps = [
             abs(one.value - other.value)
             for one, other in combinations(found[:MOST_OF_ONE], 2)
@@ -79,6 +80,6 @@ def consistency(labels: LabelSet, keys: Mapping[str, bytes], *, same_rater: bool
         n_pairs=n_pairs,
         agreement=float(np.mean(equal)) if equal else float("nan"),
         mean_difference=float(np.mean(apart))
-        if apart and labels.kind != "classes"
+        if apart and labels.kind not in ("classes", "tags", "pairs")
         else float("nan"),
     )

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from vta_cli.heads.figures import spearman
 from vta_cli.heads.metrics import auc
 from vta_cli.labels.consistency import consistency
-from vta_cli.labels.grouping import by_content
+from vta_cli.labels.judgements import Question, judgements, question_of_tag
 from vta_cli.labels.records import Label, LabelSet
 from vta_cli.records import Keys, RaterFigures, Suspect
 
-KINDS = ("binary", "classes", "ordinal", "scores")
-"""Kinds of labels that single raters give."""
+NUMBERS = ("ordinal", "scores", "histograms")
+"""Kinds whose labels are numbers; of votes the mean."""
+NOUNS = {"pairs": "pairs", "tags": "tags of images"}
+TIE = 0.5
 FEWEST = 5
 """Images below which a measure says nothing."""
 Floats = NDArray[np.float64]
@@ -28,8 +30,37 @@ def answers_of(suspects: Sequence[Suspect], keys: Keys) -> dict[bytes, float]:
     return {keys[one.row].tobytes(): one.value for one in suspects if np.isfinite(one.value)}
 
 
+def questions_of(
+    kind: str, suspects: Sequence[Suspect], keys: Keys, pairs: NDArray[np.int64] | None = None
+) -> dict[Question, float]:
+    """Return the head's out-of-fold answer to each question, where there is one.
+
+    Parameters
+    ----------
+    kind : str
+        Of the labels.
+    keys : ndarray of shape (n, KEY_BYTES), uint8
+    pairs : ndarray of shape (m, 2), int64, optional
+        Of pairs: places of their contents in `keys`; the suspects are then of pairs.
+    """
+    if kind == "tags":
+        return {
+            question_of_tag(keys[one.row].tobytes(), tag): value
+            for one in suspects
+            for tag, value in enumerate(one.values)
+        }
+    if pairs is None:
+        return {(key,): value for key, value in answers_of(suspects, keys).items()}
+    found: dict[Question, float] = {}
+    for one in suspects:
+        left, right = (keys[at].tobytes() for at in pairs[one.row])
+        turned = right < left
+        found[min(left, right), max(left, right)] = 1.0 - one.value if turned else one.value
+    return found
+
+
 def rater_figures(
-    labels: LabelSet, keys: Mapping[str, bytes], found: Mapping[bytes, float]
+    labels: LabelSet, keys: Mapping[str, bytes], found: Mapping[Question, float]
 ) -> tuple[RaterFigures, ...]:
     """Judge each named rater, the busiest first; none where fewer than two are named.
 
@@ -39,21 +70,21 @@ def rater_figures(
         Before any merge.
     keys : mapping of str to bytes
         Content key of each labelled path.
-    found : mapping of bytes to float
-        The head's out-of-fold answer of each content.
+    found : mapping of tuple to float
+        The head's out-of-fold answer to each question, see `questions_of`.
     """
     names = {label.rater for label in labels.labels if label.rater}
-    if labels.kind not in KINDS or len(names) < 2:
+    if len(names) < 2:
         return ()
-    grouped, _ = by_content(labels.labels, keys)
     own: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    for key, judged in grouped.items():
+    for key, judged in judgements(labels, keys).items():
         if key not in found:
             continue
         for name in {label.rater for label in judged if label.rater}:
             mine = _one([label for label in judged if label.rater == name], labels.kind)
             others = _one([label for label in judged if label.rater != name], labels.kind)
-            if np.isfinite(mine):
+            tied = labels.kind == "pairs" and mine == TIE
+            if np.isfinite(mine) and not tied:
                 own[name].append((mine, found[key], others))
     rows = [_figures(name, np.array(rows), labels.kind) for name, rows in own.items()]
     return tuple(sorted(rows, key=lambda row: (-row.n_labels, row.name)))
@@ -63,7 +94,7 @@ def _one(judged: Sequence[Label], kind: str) -> float:
     """Return what several judgements say together; NaN if they say nothing, or are tied."""
     if not judged:
         return float("nan")
-    if kind in ("ordinal", "scores"):
+    if kind in NUMBERS:
         return float(np.average([one.value for one in judged], weights=[x.weight for x in judged]))
     weight: dict[float, float] = defaultdict(float)
     for one in judged:
@@ -88,20 +119,27 @@ def _figures(name: str, rows: Floats, kind: str) -> RaterFigures:
 def _measures(said: Floats, mine: Floats, kind: str, *, certain: bool = False) -> dict[str, float]:
     """Compare answers with one rater's labels; `certain` ones are labels, not probabilities."""
     few = len(mine) < FEWEST
-    if kind in ("ordinal", "scores"):
+    if kind in NUMBERS:
         srcc = spearman(said, mine) if not few else np.nan
         return {"SRCC": srcc, "MAE": float(np.abs(said - mine).mean()) if not few else np.nan}
     if kind == "classes" or certain:
         return {"accuracy": float(np.mean(said == mine)) if not few else np.nan}
     right = (said >= 0.5) == (mine >= 0.5)
+    if kind == "tags":  # of what is there: most tags are absent from most images
+        borne = mine >= 0.5
+        recall = float(right[borne].mean()) if borne.sum() >= FEWEST else np.nan
+        return {"accuracy": float(right.mean()) if not few else np.nan, "recall": recall}
+    if kind == "pairs":  # left and right are nothing to be ranked
+        return {"accuracy": float(right.mean()) if not few else np.nan}
     area = float(auc(said, (mine >= 0.5).astype(np.int8))[0]) if not few else np.nan
     return {"AUC": area, "accuracy": float(right.mean()) if not few else np.nan}
 
 
 def ceiling_notes(labels: LabelSet, keys: Mapping[str, bytes]) -> list[str]:
     """Say how far repeated judgements agree: no head can agree any better."""
-    if labels.kind not in KINDS:
+    if labels.kind == "histograms":
         return []
+    what = NOUNS.get(labels.kind, "images")
     notes = []
     for same_rater, who in ((True, "of one rater"), (False, "of two raters")):
         found = consistency(labels, keys, same_rater=same_rater)
@@ -110,7 +148,7 @@ def ceiling_notes(labels: LabelSet, keys: Mapping[str, bytes]) -> list[str]:
         measured = labels.kind in ("ordinal", "scores") and np.isfinite(found.mean_difference)
         apart = f", {found.mean_difference:.3g} apart on average" if measured else ""
         notes.append(
-            f"{found.n_contents:,} images were judged more than once: judgements {who} agree in "
+            f"{found.n_contents:,} {what} were judged more than once: judgements {who} agree in "
             f"{100 * found.agreement:.0f} %{apart}; no head can do better"
         )
     return notes

@@ -152,7 +152,7 @@ def train(
         *labels.problems, *judged.notes, *lost_notes(known.lost),
         *ceiling_notes(labels, known.keys), *report.notes,
     )  # fmt: skip
-    raters = rater_figures(labels, known.keys, answers)
+    raters = rater_figures(labels, known.keys, {(key,): x for key, x in answers.items()})
     curve = None if network is None else network.curve
     return Trained(
         path, taste, report, notes, known.embedded, doubtful, judged.paths, raters, curve

@@ -29,7 +29,7 @@ from vta_cli.pipelines.labelled import (
 )
 from vta_cli.pipelines.lanes import Lane
 from vta_cli.pipelines.progress import Progress
-from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
+from vta_cli.pipelines.raters import answers_of, ceiling_notes, questions_of, rater_figures
 from vta_cli.pipelines.remembered import remember
 from vta_cli.pipelines.spaces import default_threshold
 from vta_cli.pipelines.train_gradients import gradients, head_of, id_rows, save_beside
@@ -131,7 +131,11 @@ def train_labels(
         spread_width=bar_width(labels),
         suspects=report.suspects,
         paths=_paths(judged, wanted),
-        raters=rater_figures(labels, known.keys, answers),
+        raters=rater_figures(
+            labels,
+            known.keys,
+            questions_of(labels.kind, report.suspects, judged.keys, wanted.pairs),
+        ),
         curve=report.curve,
     )
 
