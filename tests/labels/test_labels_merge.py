@@ -39,6 +39,7 @@ def test_a_content_labelled_both_ways_is_an_error_that_names_both_files():
     assert caught.value.slug == "label-conflict"
     assert "/liked/a.jpg" in caught.value.message
     assert "/not/a2.jpg" in caught.value.message
+    assert caught.value.message.count(labels.labels[0].source) == 2, "each side with its place"
     assert "--on-conflict drop" in caught.value.hint
 
 

@@ -64,7 +64,7 @@ def test_files_without_a_key_are_left_out_with_a_note(kind):
     judged = merge_of(kind)(labels, keys(a="a", b="b"))
 
     assert judged.paths == ("/a", "/b")
-    assert judged.notes[0] == "1 labelled file could not be read and is left out: /gone"
+    assert judged.notes[0] == "1 labelled file could not be read and is left out: /gone (x:3)"
 
 
 class TestClasses:
@@ -264,7 +264,7 @@ class TestPairs:
 
         np.testing.assert_array_equal(judged.rows, [[0, 1]])
         assert judged.notes == (
-            "2 labelled files could not be read and are left out: /gone, /lost",
+            "2 labelled files could not be read and are left out: /gone (p:2), /lost (p:2)",
             "2 pairs are left out with them",
             "1 pair is of equal images and left out: /a = /a2 (p:2)",
         )

@@ -78,13 +78,15 @@ def average_precision(scores: Floats, targets: Targets, counts: Floats | None = 
     counts = np.ones((1, len(scores))) if counts is None else counts
     order = np.argsort(-scores, kind="stable")
     ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0)
-    sorted_counts = counts[:, order]
-    hits = np.cumsum(sorted_counts * (targets[order] == 1), axis=1)[:, ends]
-    kept = np.cumsum(sorted_counts, axis=1)[:, ends]
-    gained = np.diff(hits, prepend=0.0, axis=1)
+    positive = targets[order] == 1
+    found = np.empty(len(counts))
     with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.where(kept > 0, hits / kept, 0.0)
-        return np.asarray(np.sum(precision * gained, axis=1) / hits[:, -1])
+        for at, row in enumerate(counts):  # one by one they stay in the cache
+            drawn = row[order]
+            hits, kept = np.cumsum(drawn * positive)[ends], np.cumsum(drawn)[ends]
+            precision = np.where(kept > 0, hits / kept, 0.0)
+            found[at] = np.sum(precision * np.diff(hits, prepend=0.0)) / hits[-1]
+    return found
 
 
 def f_beta(scores: Floats, targets: Targets, counts: Floats | None = None) -> Floats:

@@ -52,23 +52,24 @@ def by_content(labels: Sequence[Label], keys: Mapping[str, bytes]) -> tuple[ByCo
         The groups in the order of the labels, and the notes.
     """
     grouped: ByContent = {}
-    without: dict[str, None] = {}
+    without: dict[str, str] = {}
     for label in labels:
         key = keys.get(label.path)
         if key is None:
-            without[label.path] = None
+            without.setdefault(label.path, label.source)
         else:
             grouped.setdefault(bytes(key), []).append(label)
-    return grouped, unread_note(list(without))
+    return grouped, unread_note(without)
 
 
-def unread_note(paths: Sequence[str]) -> list[str]:
-    """Return the note on labelled files without a key."""
-    if not paths:
+def unread_note(sources: Mapping[str, str]) -> list[str]:
+    """Return the note on labelled files without a key, from the first label's place of each."""
+    if not sources:
         return []
-    n = "1 labelled file" if len(paths) == 1 else f"{len(paths):,} labelled files"
-    are = "is" if len(paths) == 1 else "are"
-    return [f"{n} could not be read and {are} left out: {some(paths)}"]
+    n = "1 labelled file" if len(sources) == 1 else f"{len(sources):,} labelled files"
+    are = "is" if len(sources) == 1 else "are"
+    shown = some([f"{path} ({source})" for path, source in sources.items()])
+    return [f"{n} could not be read and {are} left out: {shown}"]
 
 
 def settle(

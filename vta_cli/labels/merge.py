@@ -121,4 +121,7 @@ def _conflict(found: Sequence[Label]) -> str:
     negative = next(label for label in found if label.value <= 0.5)
     if positive.path == negative.path:
         return f"{positive.path} ({positive.source} and {negative.source})"
-    return f"{positive.path} (positive) = {negative.path} (negative)"
+    return (
+        f"{positive.path} (positive, {positive.source}) = "
+        f"{negative.path} (negative, {negative.source})"
+    )

@@ -41,7 +41,7 @@ def merge_pairs(
     rows: list[tuple[int, int]] = []
     targets: list[float] = []
     weights: list[float] = []
-    unread: dict[str, None] = {}
+    unread: dict[str, str] = {}
     selves: list[str] = []
     n_lost = 0
     for label in labels.labels:
@@ -50,7 +50,7 @@ def merge_pairs(
             n_lost += 1
             for path, key in ((label.path, left), (label.other, right)):
                 if key is None:
-                    unread[path] = None
+                    unread.setdefault(path, label.source)
             continue
         if bytes(left) == bytes(right):
             selves.append(f"{label.path} = {label.other} ({label.source})")
@@ -62,7 +62,7 @@ def merge_pairs(
         rows.append((index[bytes(left)], index[bytes(right)]))
         targets.append(label.value)
         weights.append(label.weight)
-    notes = unread_note(list(unread))
+    notes = unread_note(unread)
     if n_lost:
         notes.append(f"{are(n_lost, 'pair')} left out with them")
     if selves:
