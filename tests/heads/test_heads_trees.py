@@ -76,3 +76,31 @@ def test_crooked_trees_are_refused(name, spoil):
 
     with pytest.raises(ValueError, match=r"tree|finite"):
         TreesPart.restore(arrays, 12)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 8), st.integers(1, 9))
+@settings(deadline=None, max_examples=20)
+def test_small_trees_by_masks_agree_with_walking_down(seed, leaves, n):
+    """Rows on a threshold, a float32 beside it and far away, among others."""
+    x, booster = grow(seed, leaves=leaves)
+    part = trees_from_dump(booster.dump_model())
+    rows = np.random.default_rng(seed).normal(size=(n, 12)).astype(np.float32)
+    node = seed % part.feature.shape[1]
+    rows[0, part.feature[0, node]] = np.float32(part.threshold[0, node])
+    rows[-1, part.feature[1, 0]] = np.nextafter(np.float32(part.threshold[1, 0]), np.float32(9))
+    rows[n // 2, 0] = np.inf
+
+    assert part._masks is not None
+    assert np.array_equal(part.margins(rows), part._walked(rows))
+
+
+def test_what_is_no_tree_is_walked_down():
+    """Two ways to one node: a crafted file, which means what walking down makes of it."""
+    part = TreesPart(
+        np.zeros((1, 2), np.int32), np.array([[0.0, 5.0]]),
+        np.array([[1, -1]], np.int32), np.array([[1, -2]], np.int32), np.array([[1.0, 2.0, 0.0]]),
+    )  # fmt: skip
+
+    found = part.margins(np.array([[-1.0], [1.0], [6.0]], np.float32))
+
+    assert found.tolist() == [1.0, 1.0, 2.0]

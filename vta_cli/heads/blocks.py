@@ -4,9 +4,8 @@ Fitting and applying share these functions, so that a vector means the same in b
 through in pieces of one fixed shape: a matrix product then gives a row the same bits whatever its
 neighbours are, which it does not when the library may choose another kernel for another shape.
 Rows are float32, as they are stored: half the time of float64, for a seventh digit that no score
-is known to. Products of matrices are float64 all the same: some of OpenBLAS's float32 kernels
-(Haswell's) give a row other bits at other places of its piece. What few numbers a row ends in (raw
-scores, probabilities) are float64 too.
+is known to; see `products` for what that takes. What few numbers a row ends in (raw scores,
+probabilities) are float64.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,14 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.errors import HeadError
+from vta_cli.heads.dots import Singles, row_dots
 
 PIECE_ROWS = 256
-"""Rows of one piece; the last is padded with zeros."""
+"""Rows of one piece."""
+MARGIN_ROWS = 8
+"""Rows before and behind those of a piece, for `products`. Pieces beyond 320 rows would be cut by
+OpenBLAS."""
+BOUND_ROWS = 32
+"""Rows bounded at once: with their intermediate results they fit the second cache."""
 EMPTY_NORM = 1e-12
 """A row with a smaller Euclidean norm stays as it is instead of being scaled to unit length."""
 
 Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
 _Float = TypeVar("_Float", np.float32, np.float64)
 
 
@@ -51,60 +55,91 @@ class Columns:
         single = np.float32
         return self.mean.astype(single), self.factor.astype(single), self.size.astype(single)
 
-    def bound(self, x: Singles) -> Singles:
+    def bound(self, x: Singles, out: Singles | None = None) -> Singles:
         """Return ``size * z / sqrt(1 + z**2)`` with ``z = (x - mean) * factor``, shape of `x`.
 
         The bend is made of exactly rounded operations only (no tanh), so that every machine gets
         the same bits; it limits what one odd column can do to a row.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, dim), float32
+        out : ndarray of shape (n, dim), float32, optional
+            Where to write.
         """
         mean, factor, size = self._narrow
-        z: Singles = x - mean
-        z *= factor
-        bent = z * z
-        bent += 1.0
-        np.sqrt(bent, out=bent)
-        z /= bent
-        z *= size
-        return z
+        bounded = np.empty_like(x) if out is None else out
+        bent = np.empty((min(BOUND_ROWS, len(x)), x.shape[1]), np.float32)
+        for start in range(0, len(x), BOUND_ROWS):
+            some = x[start : start + BOUND_ROWS]
+            z, square = bounded[start : start + BOUND_ROWS], bent[: len(some)]
+            np.subtract(some, mean, out=z)
+            z *= factor
+            np.multiply(z, z, out=square)
+            square += 1.0
+            np.sqrt(square, out=square)
+            z /= square
+            z *= size
+        return bounded
 
 
 class Rows:
     """One piece of rows; what several members need of it is computed once.
 
-    Attributes
+    Parameters
     ----------
-    unit : ndarray of shape (n, dim), float32
-        The blocks side by side, each row of a block of unit length.
+    padded : ndarray of shape (PIECE_ROWS + 2 MARGIN_ROWS, dim), float32
+        Between margins of zeros (see `products`) the blocks side by side, each row of a block of
+        unit length.
+    columns : Columns
+    room : ndarray of the shape of `padded`, float32
+        For the bounded rows, between margins of zeros.
     """
 
-    def __init__(self, unit: Singles, columns: Columns) -> None:
-        self.unit = unit
+    def __init__(self, padded: Singles, columns: Columns, room: Singles) -> None:
+        self.padded_unit = padded
         self._columns = columns
+        self._room = room
+
+    @property
+    def unit(self) -> Singles:
+        """The rows without the margins, shape (PIECE_ROWS, dim)."""
+        return inside(self.padded_unit)
 
     @cached_property
+    def padded_bounded(self) -> Singles:
+        """The same rows with bounded columns between the same margins."""
+        self._columns.bound(self.unit, inside(self._room))
+        return self._room
+
+    @property
     def bounded(self) -> Singles:
-        """The same rows with bounded columns, shape (n, dim)."""
-        return self._columns.bound(self.unit)
-
-    @cached_property
-    def wide_unit(self) -> Floats:
-        """`unit` for products of matrices, shape (n, dim)."""
-        return self.unit.astype(np.float64)
-
-    @cached_property
-    def wide_bounded(self) -> Floats:
-        """`bounded` for products of matrices, shape (n, dim)."""
-        return self.bounded.astype(np.float64)
+        """The bounded rows without the margins, shape (PIECE_ROWS, dim)."""
+        return inside(self.padded_bounded)
 
     @cached_property
     def unit_squares(self) -> Singles:
-        """Squared length of each unit row (the number of its blocks that are not zero), (n, 1)."""
-        return _squares(self.unit)[:, None]
+        """Squared length of each unit row (the number of its blocks that are not zero), (n,)."""
+        return row_dots(self.unit, self.unit)
 
     @cached_property
     def bounded_squares(self) -> Singles:
-        """Squared length of each bounded row, shape (n, 1)."""
-        return _squares(self.bounded)[:, None]
+        """Squared length of each bounded row, shape (n,)."""
+        return row_dots(self.bounded, self.bounded)
+
+    @cached_property
+    def odd(self) -> NDArray[np.bool_]:
+        """Whether a row holds a value that is not finite, shape (n,)."""
+        found = ~np.isfinite(self.unit_squares)
+        at = np.flatnonzero(found)
+        if len(at):  # or squares beyond float32
+            found[at] = ~np.isfinite(self.unit[at]).all(axis=1)
+        return found
+
+
+def inside(padded: NDArray[_Float]) -> NDArray[_Float]:
+    """Return the rows of a piece without its margins."""
+    return padded[MARGIN_ROWS:-MARGIN_ROWS]
 
 
 def fit_columns(unit: NDArray[np.float32], dims: Sequence[int]) -> Columns:
@@ -197,25 +232,28 @@ def _fill(
     *,
     normalise: bool,
 ) -> None:
-    """Write rows `start` to `stop` of all blocks side by side into the first rows of `out`."""
+    """Write rows `start` to `stop` of all blocks side by side into `out`, then zeros."""
+    out[stop - start :] = 0.0
     left = 0
     for block in blocks:
         target = out[: stop - start, left : left + block.shape[1]]
         left += block.shape[1]
         part = np.ascontiguousarray(block[start:stop], out.dtype)
         if normalise:
-            np.multiply(part, _reciprocal_norms(part)[:, None], out=target)
+            np.multiply(part, reciprocal_norms(part)[:, None], out=target)
         else:
             target[...] = part
 
 
 def _squares(x: NDArray[_Float]) -> NDArray[_Float]:
     """Return the squared length of each row, shape (n,)."""
+    if x.dtype == np.float32:
+        return row_dots(x, x)
     found: NDArray[_Float] = np.einsum("ij,ij->i", x, x)
     return found
 
 
-def _reciprocal_norms(rows: NDArray[_Float]) -> NDArray[_Float]:
+def reciprocal_norms(rows: NDArray[_Float]) -> NDArray[_Float]:
     """Return what scales each row to unit length, shape (n,); 1 for rows of zeros."""
     with np.errstate(over="ignore", invalid="ignore"):
         norms = np.sqrt(_squares(rows))
@@ -230,31 +268,29 @@ def _reciprocal_norms(rows: NDArray[_Float]) -> NDArray[_Float]:
 def pieces(
     blocks: Sequence[NDArray[np.floating]], columns: Columns, *, normalise: bool = True
 ) -> Iterator[tuple[slice, Rows]]:
-    """Yield all rows in pieces of exactly `PIECE_ROWS` rows.
+    """Yield all rows in pieces of exactly `PIECE_ROWS` rows; beyond the last come zeros.
 
     Yields
     ------
     where : slice
         Which of the given rows the piece begins with; what lies beyond its length is padding.
     rows : Rows
-        The piece.
+        The piece; good until the next one is asked for.
     """
     n = check_blocks(blocks)
+    shape = (PIECE_ROWS + 2 * MARGIN_ROWS, sum(block.shape[1] for block in blocks))
+    padded, room = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for start in range(0, n, PIECE_ROWS):
         stop = min(start + PIECE_ROWS, n)
-        yield slice(start, stop), Rows(piece(blocks, start, normalise=normalise), columns)
+        _fill(inside(padded), blocks, start, stop, normalise=normalise)
+        yield slice(start, stop), Rows(padded, columns, room)
 
 
 def piece(
-    blocks: Sequence[NDArray[np.floating]],
-    start: int,
-    *,
-    normalise: bool = True,
-    dtype: type[_Float] = np.float32,  # type: ignore[assignment]
-) -> NDArray[_Float]:
-    """Return `PIECE_ROWS` rows from `start` on, as `join` does; beyond the last come zeros."""
+    blocks: Sequence[NDArray[np.floating]], start: int, *, normalise: bool = True
+) -> Floats:
+    """Return `PIECE_ROWS` rows from `start` on, as `join` does, in float64; then zeros."""
     stop = min(start + PIECE_ROWS, len(blocks[0]))
-    out = np.empty((PIECE_ROWS, sum(block.shape[1] for block in blocks)), dtype)
+    out = np.empty((PIECE_ROWS, sum(block.shape[1] for block in blocks)))
     _fill(out, blocks, start, stop, normalise=normalise)
-    out[stop - start :] = 0.0
     return out

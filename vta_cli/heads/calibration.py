@@ -287,8 +287,9 @@ class Beta:
 
     def probability(self, raw: Floats) -> Floats:
         """Return probabilities, shape of `raw`."""
-        columns = _beta_columns(sigmoid(self.line[0] * raw + self.line[1]))
-        return sigmoid(columns @ self.curve)
+        rise, fall, level = _beta_columns(sigmoid(self.line[0] * raw + self.line[1])).T
+        a, b, c = self.curve
+        return sigmoid(a * rise + b * fall + c * level)  # not by a product of matrices: see blocks
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what must be saved."""

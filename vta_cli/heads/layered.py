@@ -200,7 +200,7 @@ class LayeredHead:
         self, blocks: Sequence[NDArray[np.floating]], n: int
     ) -> Iterator[tuple[Floats, int]]:
         for start in range(0, n, PIECE_ROWS):
-            rows = piece(blocks, start, normalise=self.normalise, dtype=np.float64)
+            rows = piece(blocks, start, normalise=self.normalise)
             yield rows, min(PIECE_ROWS, n - start)
 
     def save(self, path: Path) -> None:

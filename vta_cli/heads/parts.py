@@ -11,7 +11,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.heads.blocks import Floats, Rows, Singles
+from vta_cli.heads.blocks import MARGIN_ROWS, Floats, Rows
+from vta_cli.heads.dots import Singles, row_dots
+from vta_cli.heads.products import Templates
 from vta_cli.heads.protocol import Arrays
 
 MAX_TEMPLATES = 100_000
@@ -50,13 +52,13 @@ class LinearPart:
     intercept: Floats
 
     @cached_property
-    def _narrow(self) -> Singles:
+    def narrow(self) -> Singles:
+        """The weights as rows are multiplied by them."""
         return self.coef.astype(np.float32)
 
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
-        products = np.einsum("ij,j->i", rows.unit, self._narrow)
-        found: Floats = products.astype(np.float64) + self.intercept[0]
+        found: Floats = row_dots(rows.unit, self.narrow).astype(np.float64) + self.intercept[0]
         return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -95,31 +97,37 @@ class RadialPart:
     intercept: Floats
 
     @cached_property
-    def _wide(self) -> tuple[Floats, Floats, Singles]:
-        """Both readings, transposed and times twice their gamma, and what each template adds."""
+    def _scaled(self) -> tuple[Templates, Templates, Singles]:
+        """Both readings times twice their gamma, and what each template adds."""
         unit, bounded = self.unit.astype(np.float64), self.bounded.astype(np.float64)
         squares = self.gamma[0] * np.sum(unit * unit, axis=1)
         squares += self.gamma[1] * np.sum(bounded * bounded, axis=1)
         return (
-            np.ascontiguousarray(unit.T * (2.0 * self.gamma[0])),
-            np.ascontiguousarray(bounded.T * (2.0 * self.gamma[1])),
-            squares.astype(np.float32),
+            Templates(unit * (2.0 * self.gamma[0])),
+            Templates(bounded * (2.0 * self.gamma[1])),
+            squares.astype(np.float32)[:, None],
         )
 
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
-        unit, bounded, squares = self._wide
-        products = rows.wide_unit @ unit  # (n, m)
-        own = self.gamma[0] * rows.unit_squares
-        if self.gamma[1]:  # the bounded rows cost as much again
-            products += rows.wide_bounded @ bounded
+        unit, bounded, squares = self._scaled
+        own = np.zeros(len(rows.unit))
+        padded: Singles | None = None
+        if self.gamma[0]:  # either product is as much work as the other
+            padded = unit.times(rows.padded_unit)  # (m, n with margins)
+            own += self.gamma[0] * rows.unit_squares
+        if self.gamma[1]:
+            other = bounded.times(rows.padded_bounded)
+            padded = other if padded is None else np.add(padded, other, out=padded)
             own += self.gamma[1] * rows.bounded_squares
-        exponents: Singles = products.astype(np.float32)
-        exponents -= own.astype(np.float32)
+        if padded is None:
+            return np.full(len(own), self.alpha.sum() + self.intercept[0])
+        exponents = np.subtract(padded[:, MARGIN_ROWS:-MARGIN_ROWS], own.astype(np.float32))
         exponents -= squares
         np.minimum(exponents, 0.0, out=exponents)
         near = np.exp(exponents, out=exponents)
-        found: Floats = near.astype(np.float64) @ self.alpha + self.intercept[0]
+        found: Floats = np.einsum("i,ij->j", self.alpha, near.astype(np.float64))
+        found += self.intercept[0]
         return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -178,22 +186,25 @@ class NearestPart:
     settings: Floats
 
     @cached_property
-    def _wide(self) -> tuple[Floats, Floats, Singles]:
+    def _scaled(self) -> tuple[Templates, Singles, Templates, Singles]:
+        """Axes, centre, templates times -2, and what each template adds."""
         templates = self.templates.astype(np.float64)
         squares = np.sum(templates * templates, axis=1)
         return (
-            self.axes.astype(np.float64),
-            np.ascontiguousarray(templates.T * -2.0),
-            squares.astype(np.float32),
+            Templates(self.axes.T),
+            self.centre.astype(np.float32)[:, None],
+            Templates(templates * -2.0),
+            squares.astype(np.float32)[:, None],
         )
 
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
-        axes, templates, squares = self._wide
-        projected = rows.wide_bounded @ axes - self.centre  # (n, r)
-        distances: Singles = (projected @ templates).astype(np.float32)
-        distances += squares  # the row's own square falls out of the votes
-        return vote(distances, self.positive, self.mass, self.settings)
+        axes, centre, templates, squares = self._scaled
+        projected = axes.times(rows.padded_bounded) - centre  # (r, n with margins)
+        distances = templates.times(np.ascontiguousarray(projected.T))[
+            :, MARGIN_ROWS:-MARGIN_ROWS
+        ] + squares  # the row's own square falls out of the votes
+        return vote(distances, self.positive, self.mass, self.settings, axis=0)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what must be saved."""
@@ -228,7 +239,12 @@ class NearestPart:
 
 
 def vote(
-    distances: NDArray[np.floating], positive: Floats, mass: Floats, settings: Floats
+    distances: NDArray[np.floating],
+    positive: Floats,
+    mass: Floats,
+    settings: Floats,
+    *,
+    axis: int = 1,
 ) -> Floats:
     """Return the log-odds of the votes of the nearest templates, shape (n,).
 
@@ -238,16 +254,19 @@ def vote(
         Squared distances, up to a constant a row; overwritten. Infinite ones do not vote.
     positive, mass, settings
         As in `NearestPart`.
+    axis : int
+        The one along which the templates lie; with 0 the shape is (m, n).
     """
     k, gamma, prior = int(settings[0]), float(settings[1]), float(settings[2])
-    if k < distances.shape[1]:
-        limit = np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
+    if k < distances.shape[axis]:
+        limit = np.take(np.partition(distances, k - 1, axis=axis), [k - 1], axis=axis)
         distances[distances > limit] = np.inf
-    distances -= distances.min(axis=1, keepdims=True)
+    distances -= distances.min(axis=axis, keepdims=True)
     distances *= -gamma
     votes = np.exp(distances, out=distances)
     wide = votes.astype(np.float64, copy=False)
-    liked = wide @ positive
-    disliked = wide @ (mass - positive)
+    sums = "ij,j->i" if axis else "ij,i->j"
+    liked = np.einsum(sums, wide, positive)
+    disliked = np.einsum(sums, wide, mass - positive)
     odds: Floats = np.log(liked + prior) - np.log(disliked + prior)
     return odds

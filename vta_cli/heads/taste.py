@@ -8,12 +8,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.heads.blocks import PIECE_ROWS, Columns, Floats, check_blocks, pieces
+from vta_cli.heads.blocks import Columns, Floats, check_blocks, pieces
 from vta_cli.heads.calibration import CALIBRATORS, Calibrator, calibrator
-from vta_cli.heads.parts import take
+from vta_cli.heads.linear import linear_raws
+from vta_cli.heads.parts import LinearPart, take
 from vta_cli.heads.persist import read, unreadable, write
 from vta_cli.heads.protocol import Part
 from vta_cli.heads.registry import PARTS, resolve
+from vta_cli.heads.threads import one_thread
 from vta_cli.records import Promise
 
 MAX_MEMBERS = 64
@@ -117,13 +119,12 @@ class Taste:
         HeadError
             ``wrong-vectors`` if the blocks do not have the head's widths.
         """
-        scores = np.empty(check_blocks(blocks, self.dims))
+        total = np.zeros(check_blocks(blocks, self.dims))
         for where, raws in self._raws(blocks):
-            total = np.zeros(PIECE_ROWS)
             for member, raw in zip(self._members, raws, strict=True):
-                total += member.weight * raw
-            scores[where] = self._final.probability(total)[: where.stop - where.start]
-        return scores
+                total[where] += member.weight * raw
+        with np.errstate(invalid="ignore"):
+            return self._final.probability(total)
 
     @property
     def promise(self) -> Promise:
@@ -137,22 +138,26 @@ class Taste:
     def members(self, blocks: Sequence[NDArray[np.floating]]) -> dict[str, Floats]:
         """Return the calibrated probability of each row by each member, by name."""
         n = check_blocks(blocks, self.dims)
-        scores = {member.name: np.empty(n) for member in self._members}
+        found = {member.name: np.empty(n) for member in self._members}
         for where, raws in self._raws(blocks):
             for member, raw in zip(self._members, raws, strict=True):
-                probability = member.calibrator.probability(raw)
-                scores[member.name][where] = probability[: where.stop - where.start]
-        return scores
+                found[member.name][where] = raw
+        with np.errstate(invalid="ignore"):
+            return {m.name: m.calibrator.probability(found[m.name]) for m in self._members}
 
     def _raws(self, blocks: Sequence[NDArray[np.floating]]) -> Iterator[tuple[slice, list[Floats]]]:
-        """Yield the raw scores of each member for pieces of one fixed number of rows."""
-        ones = np.ones(sum(self.dims), np.float32)
-        with np.errstate(invalid="ignore", over="ignore"):
+        """Yield the raw scores of each member, for some rows at a time."""
+        linear = [m.part for m in self._members if isinstance(m.part, LinearPart)]
+        with np.errstate(invalid="ignore", over="ignore"), one_thread():
+            if len(linear) == len(self._members):
+                weights = [(part.narrow, float(part.intercept[0])) for part in linear]
+                yield from linear_raws(blocks, weights, normalise=self.normalise)
+                return
             for where, rows in pieces(blocks, self._columns, normalise=self.normalise):
-                unknown = ~np.isfinite(rows.unit @ ones)  # one odd value shows in its row's sum
-                raws = [member.part.raw(rows) for member in self._members]
+                n = where.stop - where.start
+                raws = [member.part.raw(rows)[:n] for member in self._members]
                 for raw in raws:
-                    raw[unknown] = np.nan
+                    raw[rows.odd[:n]] = np.nan
                 yield where, raws
 
     def save(self, path: Path) -> None:

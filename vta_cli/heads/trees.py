@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vta_cli.heads.blocks import Floats, Rows
 from vta_cli.heads.parts import take
 from vta_cli.heads.protocol import Arrays
+from vta_cli.heads.tree_masks import Masks, by_masks, make_masks
 
 MAX_TREES = 20_000
 MAX_LEAVES = 256
@@ -43,7 +44,7 @@ class TreesPart:
     leaf: Floats
 
     @cached_property
-    def _plan(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, NDArray[np.int64], int]:
+    def _walk(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, NDArray[np.int64], int]:
         """Columns in use, feature as position among them, flat children, steps to the bottom."""
         used, position = np.unique(self.feature, return_inverse=True)
         children = np.stack([self.right, self.left], axis=-1).astype(np.int64)  # [..., go_left]
@@ -55,16 +56,27 @@ class TreesPart:
             _depth(self.left, self.right),
         )
 
+    @cached_property
+    def _masks(self) -> Masks | None:
+        return make_masks(self.feature, self.threshold, self.left, self.right, self.leaf)
+
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
         return self.margins(rows.unit)
 
     def margins(self, unit: NDArray[np.floating]) -> Floats:
         """Return the sum of leaves of each row of `unit`, shape (n,)."""
-        used, feature, threshold, children, depth = self._plan
-        n_trees, n_nodes = self.feature.shape
         # float32 is what the trees were grown on
-        values = np.ascontiguousarray(unit.astype(np.float32, copy=False)[:, used].T)  # (used, n)
+        narrow = unit.astype(np.float32, copy=False)
+        if self.leaf.shape[1] <= MASK_LEAVES:
+            return by_masks(self._masks, narrow)
+        return self._walked(narrow)
+
+    def _walked(self, unit: NDArray[np.float32]) -> Floats:
+        """Go down all trees at once, a level at a time."""
+        used, feature, threshold, children, depth = self._walk
+        n_trees, n_nodes = self.feature.shape
+        values = np.ascontiguousarray(unit[:, used].T)  # (used, n)
         n = values.shape[1]
         flat = values.reshape(-1)
         row = np.arange(n)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from vta_cli.errors import HeadError, UsageError
 from vta_cli.heads.pooling import Pool, Pooled
 from vta_cli.heads.saved import Head, load_head
+from vta_cli.heads.threads import one_thread
 from vta_cli.images.tiling import View
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.sources import NOT_EMBEDDED, Files, Source, files_of
@@ -307,8 +307,7 @@ def score(
     ScoreBlock
         At most `BLOCK_ROWS` images.
     """
-    # threads that wait for each other cost three times what they gain on pieces of a few rows
-    with progress.stage("score") as stage, threadpool_limits(1, user_api="blas"):
+    with progress.stage("score") as stage, one_thread():
         for files in files_of(store, source, BLOCK_ROWS):
             block = _score_block(files, models, members=members)
             lacking = [reason for reason in block.reasons if reason]

@@ -1,0 +1,66 @@
+"""Products of rows with fixed vectors that give a row the same bits wherever it stands.
+
+A library may add up a row's terms in another order at another place of a matrix: OpenBLAS's float32
+product for Haswell does so for the first and the last 8 rows of a piece. Then a score would depend
+on a row's neighbours. So pieces have margins, whose results are thrown away, and before a matrix is
+used for the first time, a piece of equal rows shows whether all of them get the same bits. Where
+they do not, on some other processor, a slower product is taken.
+"""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vta_cli.heads.blocks import MARGIN_ROWS, PIECE_ROWS, Floats, Singles
+
+_TRIALS = 256
+"""Dot products tried. If the order of the terms differs, about one in ten has other bits."""
+
+
+class Templates:
+    """Fixed vectors that pieces of rows are multiplied by.
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (m, dim), float32 or float64
+    """
+
+    def __init__(self, vectors: NDArray[np.floating]) -> None:
+        self._vectors = np.ascontiguousarray(vectors, np.float32)
+
+    def times(self, padded: Singles) -> Singles:
+        """Return the dot product of each vector with each row of a piece.
+
+        Parameters
+        ----------
+        padded : ndarray of shape (PIECE_ROWS + 2 MARGIN_ROWS, dim), float32
+            The piece between its margins.
+
+        Returns
+        -------
+        ndarray of shape (m, PIECE_ROWS + 2 MARGIN_ROWS), float32
+            The columns of the margins are of no use.
+        """
+        if self._alike:
+            found: Singles = self._vectors @ padded.T
+            return found
+        return (self._wide @ padded.T.astype(np.float64)).astype(np.float32)
+
+    @cached_property
+    def _wide(self) -> Floats:
+        return self._vectors.astype(np.float64)
+
+    @cached_property
+    def _alike(self) -> bool:
+        """Whether the float32 product treats all rows between the margins alike."""
+        m, dim = self._vectors.shape
+        random = np.random.default_rng(0)
+        for _ in range(-(-_TRIALS // max(m, 1))):
+            row = random.standard_normal(dim, np.float32)
+            piece = np.empty((PIECE_ROWS + 2 * MARGIN_ROWS, dim), np.float32)
+            piece[:] = row
+            found = (self._vectors @ piece.T)[:, MARGIN_ROWS:-MARGIN_ROWS]
+            if not (found == found[:, :1]).all():
+                return False
+        return True
