@@ -68,9 +68,7 @@ class TreesPart:
         """Return the sum of leaves of each row of `unit`, shape (n,)."""
         # float32 is what the trees were grown on
         narrow = unit.astype(np.float32, copy=False)
-        if self.leaf.shape[1] <= MASK_LEAVES:
-            return by_masks(self._masks, narrow)
-        return self._walked(narrow)
+        return self._walked(narrow) if self._masks is None else by_masks(self._masks, narrow)
 
     def _walked(self, unit: NDArray[np.float32]) -> Floats:
         """Go down all trees at once, a level at a time."""
