@@ -7,6 +7,7 @@ this room that import pyarrow.
 
 import io
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -59,11 +60,20 @@ def _words(column: Any) -> Any:
         return pa.StringArray.from_buffers(
             len(arrow), *arrow.buffers()[1:], arrow.buffers()[0], arrow.null_count, arrow.offset
         )
+    if not any(column):  # reasons of images that have a score
+        return _blank(len(column))
     try:
         found = pa.array(column, pa.string())
     except (UnicodeEncodeError, pa.ArrowException):
         return None
     return None if found.null_count else found
+
+
+@lru_cache(maxsize=4)
+def _blank(n_rows: int) -> Any:
+    """Return a column of empty words."""
+    offsets = pa.py_buffer(np.zeros(n_rows + 1, np.int32))
+    return pa.StringArray.from_buffers(n_rows, offsets, pa.py_buffer(b""))
 
 
 def six_digits(values: NDArray[np.floating]) -> Any:

@@ -257,6 +257,8 @@ def reciprocal_norms(rows: NDArray[_Float]) -> NDArray[_Float]:
     """Return what scales each row to unit length, shape (n,); 1 for rows of zeros."""
     with np.errstate(over="ignore", invalid="ignore"):
         norms = np.sqrt(_squares(rows))
+        if not len(norms) or (norms.min() > EMPTY_NORM and norms.max() < np.inf):
+            return np.reciprocal(norms, out=norms)
         large = np.flatnonzero(~np.isfinite(norms))
         if len(large):  # squares beyond float32 of rows that may be sound
             wide = rows[large].astype(np.float64)
@@ -286,9 +288,7 @@ def pieces(
         yield slice(start, stop), Rows(padded, columns, room)
 
 
-def piece(
-    blocks: Sequence[NDArray[np.floating]], start: int, *, normalise: bool = True
-) -> Floats:
+def piece(blocks: Sequence[NDArray[np.floating]], start: int, *, normalise: bool = True) -> Floats:
     """Return `PIECE_ROWS` rows from `start` on, as `join` does, in float64; then zeros."""
     stop = min(start + PIECE_ROWS, len(blocks[0]))
     out = np.empty((PIECE_ROWS, sum(block.shape[1] for block in blocks)))

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.heads.blocks import PIECE_ROWS, Floats, check_blocks, join, reciprocal_norms
+from vta_cli.heads.blocks import Floats, check_blocks, join, reciprocal_norms
 from vta_cli.heads.dots import Singles, row_dots
 
+_NUMBERS = 3 << 17
+"""Numbers worked on together: 1.5 MiB."""
 Weights = tuple[Singles, float]
 """Weight of each column, shape (dim,), and intercept."""
 
@@ -35,8 +37,9 @@ def linear_raws(
         NaN for rows that hold values which are not finite.
     """
     n = check_blocks(blocks)
-    for start in range(0, n, PIECE_ROWS):
-        where = slice(start, min(start + PIECE_ROWS, n))
+    n_some = max(1, _NUMBERS // max(1, sum(block.shape[1] for block in blocks)))
+    for start in range(0, n, n_some):
+        where = slice(start, min(start + n_some, n))
         raws = [np.full(where.stop - start, intercept) for _, intercept in members]
         left = 0
         for block in blocks:
@@ -46,8 +49,9 @@ def linear_raws(
             for raw, (weight, _) in zip(raws, members, strict=True):
                 raw += row_dots(part, weight[left:right]) * scale
             left = right
-        odd = np.flatnonzero(~np.isfinite(sum(raws)))
-        if len(odd):
+        known = np.isfinite(sum(raws))
+        if not known.all():
+            odd = np.flatnonzero(~known)
             _mend(raws, odd, blocks, members, start=start, normalise=normalise)
         yield where, raws
 

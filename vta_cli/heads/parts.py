@@ -201,9 +201,10 @@ class NearestPart:
         """Return one raw score a row, shape (n,)."""
         axes, centre, templates, squares = self._scaled
         projected = axes.times(rows.padded_bounded) - centre  # (r, n with margins)
-        distances = templates.times(np.ascontiguousarray(projected.T))[
-            :, MARGIN_ROWS:-MARGIN_ROWS
-        ] + squares  # the row's own square falls out of the votes
+        distances = (
+            templates.times(np.ascontiguousarray(projected.T))[:, MARGIN_ROWS:-MARGIN_ROWS]
+            + squares
+        )  # the row's own square falls out of the votes
         return vote(distances, self.positive, self.mass, self.settings, axis=0)
 
     def arrays(self) -> dict[str, NDArray[Any]]:

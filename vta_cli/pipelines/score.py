@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.errors import HeadError, UsageError
+from vta_cli.heads.blocks import PIECE_ROWS
 from vta_cli.heads.pooling import Pool, Pooled
 from vta_cli.heads.saved import Head, load_head
 from vta_cli.heads.threads import one_thread
@@ -20,12 +21,14 @@ from vta_cli.images.tiling import View
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.sources import NOT_EMBEDDED, Files, Source, files_of
 from vta_cli.pipelines.views import as_read, with_view
-from vta_cli.records import ImageRef, Recipe
+from vta_cli.records import ImageRef, Recipe, Vectors
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
-BLOCK_ROWS = 1024
-"""Rows scored together: they fit the cache for dims of hundreds to thousands."""
+BLOCK_ROWS = 4096
+"""Images looked up and written together; as many as a page of the catalogue has."""
+BLOCK_NUMBERS = 3 << 18
+"""Numbers read together, but for whole pieces of the heads: they stay in the processor's caches."""
 SUFFIX = ".safetensors"
 HEAD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,100}")
 """Names that a saved head may have: names of files everywhere."""
@@ -310,7 +313,7 @@ def score(
     with progress.stage("score") as stage, one_thread():
         for files in files_of(store, source, BLOCK_ROWS):
             block = _score_block(files, models, members=members)
-            lacking = [reason for reason in block.reasons if reason]
+            lacking = list(filter(None, block.reasons))
             report.n_scored += len(block.reasons) - len(lacking)
             report.reasons.update(lacking)
             stage.advance(len(block.reasons))
@@ -329,22 +332,19 @@ def _score_block(files: Files, models: Sequence[Model], *, members: bool) -> Sco
     if any(reasons):
         usable[:] = [not reason for reason in reasons]
     keys = files.keys[usable]
-    scores: dict[str, NDArray[np.float64]] = {}
+    found: dict[str, dict[str, NDArray[np.float64]]] = {name: {} for name in columns_of(models)}
     lacking = np.zeros(n_files, dtype=bool)
-    for column, model in zip(columns_of(models), models, strict=True):
-        rows = [space.locate(keys) for space in model.spaces]
+    for spaces, readers in _by_spaces(models):  # what several heads read is read once
+        rows = [space.locate(keys) for space in spaces]
         present = np.logical_and.reduce([row >= 0 for row in rows])
         at = np.flatnonzero(usable)[present]
-        blocks = [
-            _vectors(space, row[present]) for space, row in zip(model.spaces, rows, strict=True)
-        ]
-        found, beside = model.taste.answer(blocks)
-        results = {column: found} | {f"{column}.{k}": v for k, v in beside.items()}
-        if members:
-            results |= {f"{column}.{k}": v for k, v in model.taste.members(blocks).items()}
-        for name, values in results.items():
-            scores[name] = np.full(n_files, np.nan)
-            scores[name][at] = values
+        for where, blocks in _vectors(spaces, [row[present] for row in rows]):
+            for column, model in readers:
+                results = _answers(model, column, blocks, members=members)
+                for name, values in results.items():
+                    if name not in found[column]:
+                        found[column][name] = np.full(n_files, np.nan)
+                    found[column][name][at[where]] = values
         lacks = usable.copy()
         lacks[at] = False
         lacking |= lacks
@@ -353,16 +353,51 @@ def _score_block(files: Files, models: Sequence[Model], *, members: bool) -> Sco
             NOT_EMBEDDED if lacks else reason
             for lacks, reason in zip(lacking.tolist(), reasons, strict=True)
         ]
+    scores = {name: values for each in found.values() for name, values in each.items()}
     return ScoreBlock(files, scores, reasons)
 
 
-def _vectors(space: Space, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return rows as heads read them, see `as_read`; the mapped pages are let go at once."""
-    found = [vectors for _, vectors in space.blocks(rows, BLOCK_ROWS)]
-    if len(found) == 1:
-        return as_read(found[0])
-    none = np.empty((0, space.recipe.n_views, space.recipe.dim), np.float32)
-    return as_read(np.concatenate([none, *found]))
+def _by_spaces(
+    models: Sequence[Model],
+) -> list[tuple[tuple[Space, ...], list[tuple[str, Model]]]]:
+    """Return the models that read the same spaces together, each with its column."""
+    groups: dict[tuple[int, ...], tuple[tuple[Space, ...], list[tuple[str, Model]]]] = {}
+    for column, model in zip(columns_of(models), models, strict=True):
+        key = tuple(map(id, model.spaces))
+        groups.setdefault(key, (model.spaces, []))[1].append((column, model))
+    return list(groups.values())
+
+
+def _answers(
+    model: Model, column: str, blocks: list[Vectors], *, members: bool
+) -> dict[str, NDArray[np.float64]]:
+    score_, beside = model.taste.answer(blocks)
+    results = {column: score_} | {f"{column}.{name}": v for name, v in beside.items()}
+    if members:
+        results |= {f"{column}.{name}": v for name, v in model.taste.members(blocks).items()}
+    return results
+
+
+def _vectors(
+    spaces: Sequence[Space], rows: Sequence[NDArray[np.int64]]
+) -> Iterator[tuple[slice, list[Vectors]]]:
+    """Yield rows of several spaces as heads read them, see `as_read`, a few at a time.
+
+    The vectors are good until the next ones are asked for. Of no rows one empty block comes, from
+    which heads tell their columns.
+    """
+    if not len(rows[0]):
+        empty = [(0, space.recipe.n_views, space.recipe.dim) for space in spaces]
+        yield slice(0, 0), [as_read(np.empty(shape, np.float32)) for shape in empty]
+        return
+    width = sum(space.recipe.n_views * space.recipe.dim for space in spaces)
+    n_pieces = max(1, BLOCK_NUMBERS // (width * PIECE_ROWS))
+    streams = [
+        space.blocks(some, n_pieces * PIECE_ROWS, reuse=True)
+        for space, some in zip(spaces, rows, strict=True)
+    ]
+    for parts in zip(*streams, strict=True):
+        yield parts[0][0], [as_read(vectors) for _, vectors in parts]
 
 
 def require_scores(report: ScoreReport, source: Source, *, name: str) -> None:

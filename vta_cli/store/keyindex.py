@@ -5,6 +5,9 @@ Prefixes of digests hardly ever meet, but nothing here depends on that: equal pr
 that a look-up walks along, so made-up keys are found as well.
 """
 
+from collections.abc import Sequence
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,70 +52,101 @@ class KeyIndex:
         Kept, not copied.
     first_row : int
         Row number of the first key.
+    starts : sequence of int
+        Where in `keys` stretches begin that were written one by one, such as shards: a guess where
+        keys go on that are asked for in the order of writing.
     """
 
-    def __init__(self, keys: Keys, first_row: int = 0) -> None:
+    def __init__(self, keys: Keys, first_row: int = 0, starts: Sequence[int] = ()) -> None:
         self.keys = as_keys(keys)
         self.first_row = first_row
+        self.starts = [start for start in starts if start < len(self.keys)]
+        self._next = 0
+
+    @cached_property
+    def _start_of(self) -> dict[int, int]:
+        """Prefix of the first key of each stretch to its place."""
+        return dict(zip(words(self.keys)[self.starts, 0].tolist(), self.starts, strict=True))
+
+    @cached_property
+    def _repeats(self) -> bool:
+        """Whether two prefixes are equal. Sorting them takes an eighth of making the index."""
+        prefixes = np.sort(words(self.keys)[:, 0])
+        return bool((prefixes[1:] == prefixes[:-1]).any())
+
+    @cached_property
+    def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """Order of the keys by prefix, and the prefixes; of equal keys the first alone."""
         prefixes = np.ascontiguousarray(words(self.keys)[:, 0])
         order = np.argsort(prefixes)
         prefixes = prefixes[order]
         repeated = prefixes[1:] == prefixes[:-1]
         if repeated.any():
-            order, prefixes = self._resolve(order, prefixes, repeated)
-        self._order = order
-        self._prefixes = prefixes
+            return self._resolve(order, prefixes, repeated)
+        return order, prefixes
 
     def __len__(self) -> int:
         """Number of distinct keys."""
-        return len(self._order)
+        return len(self._sorted[0]) if self._repeats else len(self.keys)
 
     def rows(self) -> Rows:
         """Return the row of each distinct key, ascending."""
-        return np.sort(self._order) + self.first_row
+        order = np.sort(self._sorted[0]) if self._repeats else np.arange(len(self.keys))
+        return order + self.first_row
 
     def locate(self, keys: Keys) -> Rows:
         """Return the row of each key, -1 where it is absent."""
         found = np.full(len(keys), -1, np.int64)
-        if not len(self._order) or not len(keys):
+        if not len(self.keys) or not len(keys):
             return found
-        if len(keys) >= _RUN and len(self._order) == len(self.keys):
+        if len(keys) >= _RUN and not self._repeats:
             return self._locate_run(keys)
         return self._search(keys)
 
     def _locate_run(self, keys: Keys) -> NDArray[np.int64]:
         """Guess that the keys stand one after the other, as images embedded in order do.
 
-        Comparing them costs a tenth of a search. Right only where no key stands twice.
+        First behind those of the last call, then from the start of a stretch on. Comparing them
+        costs a tenth of a search, and may save making the index. Right only where no key stands
+        twice.
         """
         found = np.full(len(keys), -1, np.int64)
-        first = int(self._search(keys[:1])[0])
-        if first >= 0:
-            at = first - self.first_row
-            stored = words(self.keys[at : at + len(keys)])
-            same = (stored == words(keys)[: len(stored)]).all(axis=1)
-            hits = np.flatnonzero(same)
-            found[hits] = first + hits
-        rest = np.flatnonzero(found < 0)
-        if len(rest):
-            found[rest] = self._search(keys[rest])
+        wanted = words(keys)
+        at, start = 0, self._next
+        while True:
+            stored = words(self.keys[start : start + len(keys) - at])
+            same = (stored == wanted[at : at + len(stored)]).all(axis=1)
+            n_same = len(same) if same.all() else int(np.argmin(same))
+            found[at : at + n_same] = np.arange(start, start + n_same) + self.first_row
+            at += n_same
+            if at == len(keys):
+                break
+            jump = self._start_of.get(int(wanted[at, 0]))
+            if jump is None or jump == start:
+                break
+            start = jump
+        if at < len(keys):
+            found[at:] = self._search(keys[at:])
+        if found[-1] >= 0:
+            self._next = int(found[-1]) - self.first_row + 1
         return found
 
     def _search(self, keys: Keys) -> NDArray[np.int64]:
         """Look each key up."""
         found = np.full(len(keys), -1, np.int64)
         wanted = words(keys)
+        order, prefixes = self._sorted
         # Searching in sorted order is fifteen times faster: neighbours share cache lines.
         queue = np.argsort(wanted[:, 0])
         prefix = wanted[queue, 0]
-        position = np.searchsorted(self._prefixes, prefix)
+        position = np.searchsorted(prefixes, prefix)
         mine = words(self.keys)
-        last = len(self._prefixes) - 1
+        last = len(prefixes) - 1
         while len(queue):
             inside = position <= last
-            inside &= self._prefixes[np.minimum(position, last)] == prefix
+            inside &= prefixes[np.minimum(position, last)] == prefix
             queue, prefix, position = queue[inside], prefix[inside], position[inside]
-            candidate = self._order[position]
+            candidate = order[position]
             same = (mine[candidate] == wanted[queue]).all(axis=1)
             found[queue[same]] = candidate[same] + self.first_row
             other = ~same

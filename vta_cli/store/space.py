@@ -20,7 +20,7 @@ from vta_cli.store.shard import (
     list_shards,
     load_keys,
 )
-from vta_cli.store.widen import gather
+from vta_cli.store.widen import Half, gather, widen
 from vta_cli.store.writer import ShardWriter
 
 
@@ -177,7 +177,9 @@ class Space:
             )
         return self.take(rows)
 
-    def blocks(self, rows: Rows, block_rows: int = 1024) -> Iterator[tuple[slice, Vectors]]:
+    def blocks(
+        self, rows: Rows, block_rows: int = 1024, *, reuse: bool = False
+    ) -> Iterator[tuple[slice, Vectors]]:
         """Iterate over the vectors of the rows, in the order given, in little memory.
 
         Parameters
@@ -185,20 +187,26 @@ class Space:
         rows : ndarray of shape (n,), int64
         block_rows : int
             Rows of a block; the last may be shorter.
+        reuse : bool
+            Read all blocks into the same memory, which is faster: a block is good until the next.
 
         Yields
         ------
         slice
             The block's place in `rows`.
         ndarray of shape (n, n_views, dim), float32
-            Its vectors, the caller's to keep.
+            Its vectors, the caller's to keep unless `reuse` says otherwise.
         """
         rows = np.asarray(rows, np.int64)
+        shape = (min(block_rows, len(rows)), self.recipe.n_views, self.recipe.dim)
+        room = np.empty(shape, np.float32)
         before: set[int] = set()
         for start in range(0, len(rows), block_rows):
             part = slice(start, min(start + block_rows, len(rows)))
-            vectors = self.take(rows[part])
-            touched = set(np.unique(self._shard_of(rows[part])).tolist())
+            if not reuse:
+                room = np.empty(shape, np.float32)
+            vectors = room[: part.stop - start]
+            touched = self._fill(rows[part], vectors)
             for number in before - touched:
                 self._maps.release(self._shards[number])
             before = touched
@@ -304,9 +312,10 @@ class Space:
                 self._forget_all()
                 self.refresh()
                 continue
+            starts = (self._starts[self._n_indexed : -1] - first).tolist()
             self._n_indexed = len(self._shards)
             if len(keys):
-                self._indexes.append(KeyIndex(keys, first))
+                self._indexes.append(KeyIndex(keys, first, starts))
                 # Each index is at least twice as large as the next, so there are few of them and
                 # a shard that comes in costs little beside a large store.
                 self._merge(lambda before, last: len(before.keys) <= 2 * len(last.keys))
@@ -317,20 +326,24 @@ class Space:
         while len(self._indexes) > 1 and wanted(*self._indexes[-2:]):
             last, before = self._indexes.pop(), self._indexes.pop()
             keys = np.concatenate([before.keys, last.keys])
-            self._indexes.append(KeyIndex(keys, before.first_row))
+            starts = [*before.starts, *(len(before.keys) + start for start in last.starts)]
+            self._indexes.append(KeyIndex(keys, before.first_row, starts))
 
-    def _shard_of(self, rows: Rows) -> NDArray[np.int64]:
-        return np.searchsorted(self._starts, rows, side="right") - 1
-
-    def _fill(self, rows: Rows, out: Vectors) -> None:
-        """Read rows into `out`, shard by shard."""
+    def _fill(self, rows: Rows, out: Vectors) -> set[int]:
+        """Read rows into `out`, shard by shard; return the numbers of the shards."""
         if not len(rows):
-            return
+            return set()
         with self._lock:
             markers = tuple(self._shards)
             starts = self._starts
         if int(rows.min()) < 0 or int(rows.max()) >= starts[-1]:
             raise IndexError(f"rows of space {self.name} lie in 0..{starts[-1] - 1}")
+        first, n = int(rows[0]), len(rows)
+        number = int(np.searchsorted(starts, first, side="right")) - 1
+        if first + n <= starts[number + 1] and bool((rows == np.arange(first, first + n)).all()):
+            begin = first - int(starts[number])
+            widen(self._source(markers[number])[begin : begin + n], out)
+            return {number}
         shards = np.searchsorted(starts, rows, side="right") - 1
         borders = np.flatnonzero(shards[1:] != shards[:-1]) + 1
         order: Rows | None = None
@@ -340,14 +353,18 @@ class Space:
             borders = np.flatnonzero(shards[1:] != shards[:-1]) + 1
         for begin, end in itertools.pairwise([0, *borders.tolist(), len(rows)]):
             number = int(shards[begin])
-            with self._lock:
-                source = self._maps.get(markers[number])
+            source = self._source(markers[number])
             if order is None:
                 gather(source, rows[begin:end] - starts[number], out[begin:end])
             else:
                 part = np.empty((end - begin, *out.shape[1:]), np.float32)
                 gather(source, rows[begin:end] - starts[number], part)
                 out[order[begin:end]] = part
+        return set(np.unique(shards).tolist())
+
+    def _source(self, marker: Marker) -> Half:
+        with self._lock:
+            return self._maps.get(marker)
 
     def _note(self, problem: str) -> None:
         if problem not in self.problems:
