@@ -82,7 +82,7 @@ def test_crooked_trees_are_refused(name, spoil):
 @settings(deadline=None, max_examples=20)
 def test_small_trees_by_masks_agree_with_walking_down(seed, leaves, n):
     """Rows on a threshold, a float32 beside it and far away, among others."""
-    x, booster = grow(seed, leaves=leaves)
+    _, booster = grow(seed, leaves=leaves)
     part = trees_from_dump(booster.dump_model())
     rows = np.random.default_rng(seed).normal(size=(n, 12)).astype(np.float32)
     node = seed % part.feature.shape[1]

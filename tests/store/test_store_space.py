@@ -232,10 +232,15 @@ def test_every_half_is_read_back_exactly():
     assert (found.view(np.uint32) == wanted.view(np.uint32))[~unknown].all()
 
 
-@given(st.lists(st.integers(0, 60), max_size=60), st.booleans())
-def test_keys_are_found_whether_or_not_they_stand_in_a_row(asked, repeats):
-    stored = [*range(40), *([7, 9] if repeats else [])]
-    index = KeyIndex(keys_of(*stored), first_row=100)
-    for wanted in (asked, sorted(asked), list(range(5, 45))):
+@given(
+    st.lists(st.integers(0, 60), max_size=60),
+    st.booleans(),
+    st.lists(st.integers(0, 45), max_size=4),
+)
+def test_keys_are_found_whether_or_not_they_stand_in_a_row(asked, repeats, starts):
+    """Also in stretches of another order, one call after the other, with gaps."""
+    stored = [*range(20, 40), *range(20), *([7, 9] if repeats else [])]
+    index = KeyIndex(keys_of(*stored), first_row=100, starts=[0, 20, *starts])
+    for wanted in (asked, sorted(asked), [*range(18)], [*range(18, 40)], [*range(5, 45)]):
         rows = index.locate(keys_of(*wanted)).tolist()
         assert rows == [100 + stored.index(n) if n in stored else -1 for n in wanted]

@@ -46,8 +46,8 @@ def linear_raws(
             part = np.ascontiguousarray(block[where], np.float32)
             scale = reciprocal_norms(part) if normalise else np.float32(1.0)
             right = left + part.shape[1]
-            for raw, (weight, _) in zip(raws, members, strict=True):
-                raw += row_dots(part, weight[left:right]) * scale
+            for at, (weight, _) in enumerate(members):
+                raws[at] += row_dots(part, weight[left:right]) * scale
             left = right
         known = np.isfinite(sum(raws))
         if not known.all():

@@ -6,13 +6,15 @@ and a *part*: arrays and settings that turn rows into raw scores with numpy alon
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.heads.blocks import Floats, Rows
-from vta_cli.heads.design import Design
+
+if TYPE_CHECKING:
+    from vta_cli.heads.design import Design
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -60,7 +62,7 @@ class Fitter(Protocol):
 
     def fit(
         self,
-        design: Design,
+        design: "Design",
         targets: NDArray[np.int8],
         weights: Floats,
         folds: NDArray[np.int64],

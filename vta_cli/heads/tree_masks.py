@@ -1,9 +1,9 @@
 """Small boosted trees without walking down: all comparisons first, then what they leave over.
 
-Each node that sends a row to the right rules out the leaves on its left. So a tree of up to 8 leaves
-is a byte of leaves still possible, from which every node that says no takes its own away; the first
-that is left is the row's (Lucchese and others, "QuickScorer", SIGIR 2015). All of it are comparisons
-and bits of whole blocks: for 150 trees of 4 leaves a fifth of the time of walking.
+Each node that sends a row to the right rules out the leaves on its left. So a tree of up to 8
+leaves is a byte of leaves still possible, from which every node that says no takes its own away;
+the first that is left is the row's (Lucchese and others, "QuickScorer", SIGIR 2015). All of it are
+comparisons and bits of whole blocks: for 150 trees of 4 leaves a fifth of the time of walking.
 """
 
 from dataclasses import dataclass
