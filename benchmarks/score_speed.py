@@ -191,7 +191,7 @@ def main():
             make(Path(folder), int(rest[0]), int(dim))
             return
         if name == "stages":
-            print(json.dumps(score_stages.measure(Path(folder), int(dim))))
+            print(json.dumps(score_stages.measure(Path(folder))))
             return
         run_case(name, Path(folder), int(dim))
         return

@@ -17,7 +17,7 @@ MEMBER_ROWS = 8192
 TURNS = 3
 
 
-def measure(folder, dim):
+def measure(folder):
     """Return name and core-seconds a million rows of each stage, and of each head on vectors."""
     from vta_cli.commands.rows import open_output, write_scores
     from vta_cli.heads.threads import one_thread
@@ -47,7 +47,7 @@ def measure(folder, dim):
 
         def read(rows, use=None):
             for some in rows:
-                for _, blocks in pipeline._vectors(spaces, [some]):  # noqa: SLF001
+                for _, blocks in pipeline._vectors(spaces, [some]):
                     if use is not None:
                         use(blocks)
 

@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.heads.blocks import MARGIN_ROWS, PIECE_ROWS, Floats, Singles
+from vta_cli.heads.blocks import MARGIN_ROWS, PIECE_ROWS, Floats
+from vta_cli.heads.dots import Singles
 
 _TRIALS = 256
 """Dot products tried. If the order of the terms differs, about one in ten has other bits."""
