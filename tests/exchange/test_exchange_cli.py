@@ -12,6 +12,7 @@ import pytest
 from published_files import published, ratings, run_here, save_city
 
 from vta_cli.backbones.registry import resolve
+from vta_cli.exchange.published import read_published
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.saved import load_head
 from vta_cli.pipelines.views import with_view
@@ -85,6 +86,29 @@ def test_laion_scores_a_folder_from_cached_vectors(trained_folder, vta):
     assert len({path.parent for path in shelves.rglob("*.jpg")}) > 3
     both = vta("score", "pics", "-m", "laion", "-m", "taste", cwd=trained_folder)
     assert both.out.startswith("path,laion,taste,reason\n")
+
+
+@pytest.mark.parametrize(("mark", "alias"), [("32", "CLIP_ViTB_32"), ("16", "CLIP_ViTB_16")])
+def test_narrow_laion_heads_score_vectors_of_the_backbone_that_was_named(
+    trained_folder, here, mark, alias
+):
+    """512 columns: B/32 on its published rating vectors, B/16 by its own affine map."""
+    file = published(f"sa_0_4_vit_b_{mark}_linear.pth")
+    rows = ratings(512).astype(np.float32)
+    paths = add_vectors(trained_folder, f"open_clip:ViT-B-{mark}-quickgelu/openai", rows)
+    ran = here("heads", "import", file, "-b", alias, "--name", "laion", cwd=trained_folder)
+    assert ran.code == 0, ran.err
+    assert "note: this file is likely" not in ran.err
+    assert "224 px" in ran.err
+    scored = here("score", *SOURCES, "-m", "laion", cwd=trained_folder)
+    found = [float(rows_of(scored.out)[path]["score"]) for path in paths]
+    (layer,) = read_published(file).layers
+    wanted = rows @ layer.weight[0].astype(np.float64) + float(layer.bias[0])
+    assert found == pytest.approx(wanted, abs=1e-2)  # the store keeps float16
+    if mark == "32":
+        published_scores = [-1.469954, 0.272794, 1.990020, 3.611417, 5.087441,
+                            6.392551, 7.668165, 8.915451, 9.916607, 11.005574]  # fmt: skip
+        assert found == pytest.approx(published_scores, abs=1e-2)
 
 
 def test_the_importer_asks_where_the_file_leaves_a_doubt(fresh, here):

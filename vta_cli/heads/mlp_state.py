@@ -99,7 +99,8 @@ class State:
             raise _wrong(f"it has learnt {self.kind}, not {wanted.kind}")
         self._check_dim(dim)
         if self.names != wanted.names and wanted.kind == "classes":
-            raise _wrong(f"its classes are {', '.join(self.names)}")
+            theirs = f"the labels' are {', '.join(wanted.names)}"
+            raise _wrong(f"its classes are {', '.join(self.names)}, {theirs}")
         if wanted.kind == "histograms" and self.values != wanted.values:
             raise _wrong(f"it knows {len(self.values)} bins, from {self.ends[0]:g}")
         if wanted.kind in ("scores", "ordinal"):  # wider labels widen it: the rest is relearnt
