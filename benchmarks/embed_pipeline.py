@@ -1,12 +1,12 @@
 """`vta embed` end to end, beside the network alone and beside clip-retrieval's loop.
 
-    python -m benchmarks.embed_pipeline [--pictures 64] [--turns 3] [--net vit|mobile]
+    python -m benchmarks.embed_pipeline [--pictures 64] [--turns 3] [--net vit|mobile] [--large]
 
-Weights are random, in a file that the benchmark makes; pictures are drawn JPEGs of 512 px. In turn
-A B C A B C: the network alone on batches that are decoded and viewed already (`forward`), `vta`
-from the folder to the sealed shard, and the loop of clip-retrieval (torch DataLoader without worker
-processes, the network's own Pillow transform, forward, one .npy), and the original's (one picture
-at a time, a pickle each). Networks are loaded before the
+Weights are random, in a file that the benchmark makes; pictures are drawn JPEGs of 512 px, or with
+--large of 12 megapixels. In turn A B C A B C: the network alone on batches that are decoded and
+viewed already (`forward`), `vta` from the folder to the sealed shard, the loop of clip-retrieval
+(torch DataLoader without worker processes, the network's own Pillow transform, forward, one .npy),
+and the original's (one picture at a time, a pickle each). Networks are loaded before the
 clock starts. Processor seconds of the process with all its threads; medians, and medians of the
 ratios of each turn. `share` is forward's time over that of the row: 1 is the limit.
 """
@@ -33,6 +33,7 @@ from vta_cli.pipelines.progress import Silent
 from vta_cli.pipelines.sources import Source
 from vta_cli.store.store import Store
 
+LARGE_PX = (4000, 3000)
 NETS = {"vit": "open_clip:ViT-B-32-quickgelu/openai", "mobile": "timm:mobilenetv3_small_100"}
 
 
@@ -58,13 +59,18 @@ def make_net(name, path):
     return forward, transform
 
 
-def make_pictures(folder, count):
-    """Write `count` different JPEGs: one drawn picture, rolled."""
+def make_pictures(folder, count, size=(512, 512)):
+    """Write `count` different JPEGs of this (width, height), one drawn picture, rolled."""
     folder.mkdir()
     pixels = decode(drawn()).pixels
+    if size != (512, 512):  # enlarged pictures lack the grain of a camera
+        large = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+        grain = np.random.default_rng(0).normal(scale=5, size=large.shape)
+        pixels = (large + grain).clip(0, 255).astype(np.uint8)
     for number in range(count):
         rolled = np.roll(pixels, (7 * number, 11 * number), axis=(0, 1))
         Image.fromarray(rolled).save(folder / f"{number:05d}.jpg", quality=90)
+    return sorted(folder.iterdir())
 
 
 class Loop(torch.utils.data.Dataset):
@@ -117,6 +123,7 @@ def one_turn(place, pictures, spec, weights, peer):
         recipe = backbone.recipe.preprocess
         pixels = [decode(p.read_bytes()).pixels for p in sorted(pictures.iterdir())]
         views = [apply(one, recipe, backbone.resize) for one in pixels]
+        del pixels
         backbone.embed(views[:16])  # warm
         size = backbone.batch_size
         times["forward alone"] = timed(
@@ -139,12 +146,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=64)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--large", action="store_true", help="pictures of 12 megapixels")
     parser.add_argument("--net", choices=sorted(NETS), help="only this one; both by default")
     args = parser.parse_args()
     for net in [args.net] if args.net else NETS:
         with tempfile.TemporaryDirectory() as made:
             folder = Path(made)
-            make_pictures(folder / "pictures", args.pictures)
+            size = LARGE_PX if args.large else (512, 512)
+            make_pictures(folder / "pictures", args.pictures, size)
             peer = make_net(net, folder / "weights.pt")
             spec, turns = resolve(NETS[net]), []
             for turn in range(args.turns):
@@ -154,11 +163,11 @@ def main():
                         folder / str(turn), folder / "pictures", spec, folder / "weights.pt", peer
                     )
                 )
-        show(net, args.pictures, turns)
+        show(net, args.pictures, "12 MP" if args.large else "512 px", turns)
 
 
-def show(net, n, turns):
-    print(f"{NETS[net]}, {n} pictures, {torch.get_num_threads()} threads")
+def show(net, n, label, turns):
+    print(f"{NETS[net]}, {n} pictures of {label}, {torch.get_num_threads()} threads")
     print(f"{'':24}{'images/core-s':>14}{'images/s':>10}{'share':>8}")
     for name in turns[0][0]:
         spent = [times[name][0] for times, _ in turns]
@@ -168,7 +177,7 @@ def show(net, n, turns):
         print(f"{name:24}{rates}{share:8.2f}")
     for name in turns[0][0]:
         if name != "vta embed":
-            row(f"embed {n} pictures of 512 px, {net}", [t["vta embed"][0] for t, _ in turns],
+            row(f"embed {n} pictures of {label}, {net}", [t["vta embed"][0] for t, _ in turns],
                 name, [t[name][0] for t, _ in turns])  # fmt: skip
     stages = {name: statistics.median(s[name] for _, s in turns) / n * 1e3 for name in turns[0][1]}
     words = ", ".join(f"{name} {value:.1f}" for name, value in stages.items())

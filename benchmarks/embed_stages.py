@@ -20,14 +20,12 @@ import os
 import pickle  # noqa: TID251 - what the original writes; nothing is read back
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.classic_speed import drawn
-from benchmarks.embed_pipeline import NETS, make_net
+from benchmarks.embed_pipeline import LARGE_PX, NETS, make_net, make_pictures, timed
 from benchmarks.table import row
 from vta_cli.backbones.registry import load, resolve
 from vta_cli.backbones.resize import resize
@@ -40,28 +38,6 @@ from vta_cli.store.store import Store
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 N_LISTED = 5000
 N_WRITTEN = 2000
-LARGE_PX = (4000, 3000)
-
-
-def make_files(folder, count, size):
-    """Write `count` JPEGs of this (width, height): a drawn picture, rolled."""
-    folder.mkdir()
-    with Image.open(io.BytesIO(drawn())) as image:
-        pixels = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
-    if size != (512, 512):  # enlarged pictures lack the grain of a camera
-        grain = np.random.default_rng(0).normal(scale=5, size=pixels.shape)
-        pixels = (pixels + grain).clip(0, 255).astype(np.uint8)
-    for number in range(count):
-        rolled = np.roll(pixels, (7 * number, 11 * number), axis=(0, 1))
-        Image.fromarray(rolled).save(folder / f"{number:05d}.jpg", quality=90)
-    return sorted(folder.iterdir())
-
-
-def timed(work):
-    """Return what `work` made, and its processor seconds."""
-    start = time.process_time()
-    made = work()
-    return made, time.process_time() - start
 
 
 class Stages:
@@ -72,12 +48,13 @@ class Stages:
 
     def turn(self, name, n, ours, peer="", theirs=None):
         """Run a stage once in both ways; return what ours made."""
-        made, seconds = timed(ours)
+        made = []
+        seconds, _ = timed(lambda: made.append(ours()))
         self.ours.setdefault(name, []).append(seconds / n * 1000)
         self.peers[name] = peer
         if theirs is not None:
-            self.theirs.setdefault(name, []).append(timed(theirs)[1] / n * 1000)
-        return made
+            self.theirs.setdefault(name, []).append(timed(theirs)[0] / n * 1000)
+        return made[0]
 
     def show(self, label):
         print(f"\n{label}: core-seconds per 1,000 images")
@@ -132,8 +109,7 @@ def one_turn(stages, files, backbone):
 
 def _add(stages, name, first, ours, peer, theirs, n):
     """Add one part of a stage to its turn."""
-    _, mine = timed(ours)
-    _, other = timed(theirs)
+    mine, other = timed(ours)[0], timed(theirs)[0]
     stages.peers[name] = peer
     for table, seconds in ((stages.ours, mine), (stages.theirs, other)):
         times = table.setdefault(name, [])
@@ -219,8 +195,8 @@ def main():
         make_net(args.net, folder / "weights.pt")
         backbone = load(resolve(NETS[args.net]), weights=str(folder / "weights.pt"), device="cpu")
         sets = {
-            "512 px": make_files(folder / "small", args.small, (512, 512)),
-            "12 MP": make_files(folder / "large", args.large, LARGE_PX),
+            "512 px": make_pictures(folder / "small", args.small, (512, 512)),
+            "12 MP": make_pictures(folder / "large", args.large, LARGE_PX),
         }
         tables = {label: Stages() for label in ("any size", *sets)}
         for turn in range(args.turns):

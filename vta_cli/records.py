@@ -137,6 +137,11 @@ class Recipe:
         slug = re.sub(r"[^A-Za-z0-9]+", "-", self.backbone).strip("-").lower()[:60]
         return f"{slug}-{self.digest[:12]}"
 
+    @property
+    def way(self) -> str:
+        """How vectors were computed, as far as recipes of equal kin may differ: for people."""
+        return f"{self.precision} {'fast-decode' if 'resize' in self.extra else 'exact-decode'}"
+
     def kin(self) -> str:
         """Digest without what moves vectors by less than a cosine of .0001 or so.
 

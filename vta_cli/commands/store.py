@@ -34,7 +34,7 @@ def info(store: StoreOption = None) -> None:
     rows = [
         [
             space.recipe.backbone,
-            space.recipe.precision,
+            space.recipe.way,
             f"{space.rows:,}",
             str(space.recipe.dim),
             "/".join(space.dtypes),
@@ -44,7 +44,7 @@ def info(store: StoreOption = None) -> None:
         ]
         for space in report.spaces
     ]
-    header = ["backbone", "precision", "vectors", "dim", "stored as", "shards", "MB", "skips"]
+    header = ["backbone", "computed in", "vectors", "dim", "stored as", "shards", "MB", "skips"]
     if rows:
         show_table(header, rows, "llrrlrrr")
     for problem in report.problems:

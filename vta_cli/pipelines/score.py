@@ -213,17 +213,12 @@ def _find_space(store: Store, recipe: Recipe, head: str) -> tuple[Space, str]:
     for space in store.spaces():
         if space.n_rows and stands_in(recipe, space.recipe):
             note = (
-                f"{head} was trained on {_way(recipe)} vectors of {recipe.backbone}; "
-                f"using the store's {_way(space.recipe)} ones"
+                f"{head} was trained on {recipe.way} vectors of {recipe.backbone}; "
+                f"using the store's {space.recipe.way} ones"
             )
             return space, note
     what = f"{recipe.backbone} (weights {recipe.weights[:12]})"
     raise _missing_space(store, recipe, head, what)
-
-
-def _way(recipe: Recipe) -> str:
-    """Say how vectors were computed, as far as vectors of equal kin may differ."""
-    return f"{recipe.precision} {'fast-decode' if 'resize' in recipe.extra else 'exact-decode'}"
 
 
 def stands_in(wanted: Recipe, have: Recipe) -> bool:
