@@ -128,7 +128,13 @@ PEERS |= {"original, float64 square": original, "imagededup, dense matrix": dens
 BYTES_PER_PAIR = {"original, float64 square": 17, "imagededup, dense matrix": 4}
 """What a dense peer holds for each of n squared pairs: square, triangle and mask; the square."""
 LIMIT_CORE_S = 60
+LIMIT_BYTES = 4e9
+"""Peers that need more are not run, and told by the square of a smaller run."""
 AGAINST = {"vta, against": against, "sgemm, against": against_sgemm}
+
+
+class PeerError(Exception):
+    """A method that could not do its work, and why."""
 
 
 def _unit(rows: NDArray[np.float16]) -> NDArray[np.float32]:
@@ -176,8 +182,11 @@ def run(method: str, path: Path, threshold: float, n_new: int = 0) -> tuple[dict
     command = [sys.executable, "-m", "benchmarks.dedupe_join", "--child", method]
     command += ["--threshold", str(threshold), "--files", str(path), str(out)]
     command += ["--new", str(n_new)]
-    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return json.loads(said), np.load(out)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise PeerError(f"{method} failed: {said[-1][:100]}")
+    return json.loads(done.stdout), np.load(out)
 
 
 def cannot(method: str, n: int, before: dict[str, tuple[int, float]]) -> tuple[str, float | None]:
@@ -188,6 +197,8 @@ def cannot(method: str, n: int, before: dict[str, tuple[int, float]]) -> tuple[s
     about = None if smaller is None else smaller[1] * (n / smaller[0]) ** 2
     if need > memory:
         return f"cannot: {need / 1e9:,.0f} GB of memory", None
+    if need > LIMIT_BYTES:
+        return f"not run, {need / 1e9:,.0f} GB of memory", about
     if about is not None and about > LIMIT_CORE_S:
         return f"not run, by the square of {smaller[0]:,} rows", about
     return "", None
@@ -202,8 +213,15 @@ def measure(n: int, given: argparse.Namespace, folder: Path, before: dict) -> No
     costs: dict[str, list[dict]] = {m: [] for m in methods if not why.get(m, ("", None))[0]}
     found: dict[str, Codes] = {}
     for _ in range(given.turns):
-        for method, runs in costs.items():
-            cost, found[method] = run(method, path, given.threshold)
+        for method, runs in list(costs.items()):
+            try:
+                cost, found[method] = run(method, path, given.threshold)
+            except PeerError as error:
+                if method in OURS:
+                    raise
+                why[method] = str(error), None
+                del costs[method]
+                continue
             runs.append(cost)
     exact = found.get("sgemm upper triangle", found["vta, lossless"])
     core, peak = {}, {}

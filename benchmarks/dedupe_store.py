@@ -124,7 +124,7 @@ def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--new", type=int, default=400)
+    parser.add_argument("--new", type=int, default=400, help="0: no second run")
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="make vectors and store here, and leave them")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -147,6 +147,10 @@ def main() -> None:
         first = child(folder, "--step", "run")
         print(f"{n:,} images: {first['core_s']:.2f} core-s, {first['peak_mib']:,.0f} MiB, "
               f"{first['n_groups']:,} groups, planted found {found_of(folder, n):.4f}")  # fmt: skip
+        row(f"vta dedupe, {n:,} images of a store", [first["core_s"]], "planted pairs found",
+            why=f"{found_of(folder, n):.4f}", peak_mib=first["peak_mib"])  # fmt: skip
+        if not given.new:
+            return
         child(folder, "--step", "more", *sizes)
         (kept,) = (folder / "store" / "pairs").glob("*.npz")
         before = kept.read_bytes()

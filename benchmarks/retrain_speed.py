@@ -7,17 +7,21 @@ Learning is all that its thread does when asked: near-copies, a fit with five fo
 penalties, calibration, intervals, new scores of all images, what the labels leave unknown, new
 limits, and the saved head. The axes of a large pool are found once; they are counted in the first
 time and not in the median. The next image is asked for as the page does, four at a time, with
-twelve on view and nine judged since the fit.
+twelve on view and nine judged since the fit. Beside learning, on the same rows: what a script would
+do, scikit-learn's `LogisticRegressionCV`, nine penalties by five folds, and its scores of all.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
+from sklearn.linear_model import LogisticRegressionCV
 
+from benchmarks.table import row
 from vta_cli.labels.acquisition import STRATEGIES
 from vta_cli.pipelines.label import Plan, Session
 from vta_cli.pipelines.label_load import Inputs
@@ -76,6 +80,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=6784)
     parser.add_argument("--runs", type=int, default=5)
     args = parser.parse_args()
+    warnings.filterwarnings("ignore")  # what scikit-learn means to change
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -110,7 +115,18 @@ def _run(session, liked, order, args):
         pool.label[order[:n]] = liked[order[:n]]
         first, used = timed(learner.learn, 1)
         told(n, "learn, first time", first, used)
-        told(n, "learn", *timed(learner.learn, args.runs))
+        walls, used = timed(learner.learn, args.runs)
+        told(n, "learn", walls, used)
+        rows, some = pool.vectors, order[:n]
+
+        def script(rows=rows, some=some):
+            plain = LogisticRegressionCV(Cs=9, cv=5, max_iter=1000)
+            plain.fit(rows[some], liked[some]).decision_function(rows)
+
+        walls, plain = timed(script, args.runs)
+        told(n, "scikit-learn script", walls, plain)
+        row(f"learn {n} labels x {args.dim}, rescore {args.images:,}", used,
+            "scikit-learn script", plain)  # fmt: skip
         pool.label[order[n : n + SINCE_FIT]] = 1
         for strategy in STRATEGIES:
             session.configure(strategy=strategy)

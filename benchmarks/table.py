@@ -26,18 +26,18 @@ def row(
     ----------
     ours, theirs : sequence of float
         Core-seconds of each turn, in the order in which they were measured side by side. No
-        `theirs` where the peer was not run; `why` says why not.
+        `theirs` where the peer was not run, or `ours` where nothing was; `why` says why not.
     peak_mib, peer_mib : float, optional
         Peak memory of the processes.
     """
     ratio = None
-    if len(theirs) and len(theirs) == len(ours):
+    if len(ours) and len(theirs) == len(ours):
         ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
-    elif len(theirs):
+    elif len(ours) and len(theirs):
         ratio = statistics.median(ours) / statistics.median(theirs)
     found = {
         "stage": stage,
-        "ours": statistics.median(ours),
+        "ours": statistics.median(ours) if len(ours) else None,
         "peer": peer,
         "theirs": statistics.median(theirs) if len(theirs) else None,
         "ratio": ratio,
@@ -70,7 +70,8 @@ def markdown(rows: Sequence[dict], machine: str) -> str:
         ratio = "" if found["ratio"] is None else f"{found['ratio']:.2g}"
         if found["theirs"] is not None and found["why"]:
             theirs += f" ({found['why']})"
-        cells = (found["stage"], _seconds(found["ours"]), found["peer"], theirs, ratio,
+        mine = "" if found["ours"] is None else _seconds(found["ours"])
+        cells = (found["stage"], mine, found["peer"], theirs, ratio,
                  _whole(found["peak"]), _whole(found["peer_peak"]))  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -71,7 +71,7 @@ class DedupeReport:
     recall_library: Recall | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Candidate:
     """An image that can be compared; `pixels` is 0 where they are not known."""
 
