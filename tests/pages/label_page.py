@@ -66,6 +66,13 @@ class Page:
             time.sleep(0.02)
         raise AssertionError("no image came")
 
+    def loaded(self):
+        """Wait until all images of the source have their vectors or their reason."""
+        end = time.monotonic() + START_S
+        while self.get("/api/state")["loading"]["step"] != "done":
+            assert time.monotonic() < end, "it is still loading"
+            time.sleep(0.02)
+
     def stop(self):
         self.process.send_signal(signal.SIGINT)
         _, err = self.process.communicate(timeout=START_S)

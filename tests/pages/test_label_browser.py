@@ -197,14 +197,22 @@ def test_the_grid_takes_a_page_in_one_key(tab):
     expect(tiles.first).to_be_visible()
     n, before = tiles.count(), number(tab, "left")
     assert n == before
+    words = tiles.locator(".tag b").all_inner_texts()
+    scores = [int(text.split()[0]) for text in tiles.locator(".tag span").all_inner_texts()]
+    assert words == ["like" if score >= 50 else "dislike" for score in scores]  # as expected
+    liked = words.count("like")
+    assert 3 <= liked < n
     tiles.nth(0).click()
     tiles.nth(1).click()
     tiles.nth(1).click()
-    expect(tab.locator("#tally")).to_contain_text(f"{n - 2} liked, 1 disliked, 1 left out")
+    told = f"{liked - 2} liked, {n - liked + 1} disliked, 1 left out"
+    expect(tab.locator("#tally")).to_contain_text(told)
     tiles.nth(2).focus()
     tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("ArrowLeft")
     tab.keyboard.press("Space")
-    expect(tab.locator("#tally")).to_contain_text(f"{n - 3} liked, 2 disliked, 1 left out")
+    told = f"{liked - 3} liked, {n - liked + 2} disliked, 1 left out"
+    expect(tab.locator("#tally")).to_contain_text(told)
     tab.keyboard.press("Enter")
     expect(tiles).to_have_count(1)
     tab.keyboard.press("u")
@@ -316,8 +324,11 @@ def test_a_heat_shows_whole_pictures_and_its_button(browser, served, size):
 def test_no_serious_fault_of_accessibility(browser, served, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     for tab in _tab(browser, served, color_scheme=scheme):
-        for mode in MODES:
-            to(tab, mode)
+        for mode in (*MODES, "help"):
+            if mode == "help":
+                tab.keyboard.press("?")
+            else:
+                to(tab, mode)
             tab.wait_for_timeout(200)
             found = axe.Axe().run(tab)
             grave = [

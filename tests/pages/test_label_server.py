@@ -16,8 +16,12 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(root):
     (root / "secret.txt").write_text("secret")
+    # ways out of the source: folders behind links are not walked, and what a link names must be an
+    # image with the content that was labelled
+    (root / "pics" / "up").symlink_to(root / "liked", target_is_directory=True)
+    (root / "pics" / "leak.jpg").symlink_to(root / "secret.txt")
     running = Page(root)
-    running.first()
+    running.loaded()
     yield running
     running.stop()
 
@@ -62,6 +66,27 @@ def test_a_foreign_origin_is_refused(page):
     assert page.ask("GET", "/api/state", Sec_Fetch_Site="cross-site")[0] == 403
 
 
+def test_a_post_says_where_it_is_from_and_reading_changes_nothing(page):
+    assert page.ask("POST", "/api/undo", {}, Origin="")[0] == 403
+    for route in ("undo", "judge", "retrain", "pair", "tournament/begin", "drop"):
+        if route != "pair":  # which can be read, too
+            assert page.ask("GET", f"/api/{route}")[0] == 405
+    assert page.ask("PUT", "/api/judge", {})[0] == 405
+
+
+def test_every_answer_carries_the_policy(page):
+    for method, path, cookie in (
+        ("GET", "/", None), ("GET", "/", False), ("GET", "/nothing", None),
+        ("GET", "/static/app.js", None), ("GET", "/api/state", None), ("PUT", "/api/undo", None),
+        ("GET", "/image/" + "0" * 64 + "/thumb", None), ("GET", "/api/tiers.csv", None),
+    ):  # fmt: skip
+        _, headers, content = page.ask(method, path, cookie=cookie)
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"], path
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert b"Traceback" not in content
+    assert "img-src 'self' blob:" in headers["Content-Security-Policy"]
+
+
 def test_a_form_of_another_page_cannot_post(page):
     for kind in ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain"):
         assert page.ask("POST", "/api/undo", "{}", Content_Type=kind)[0] == 415
@@ -87,6 +112,7 @@ def test_an_image_of_the_store_that_is_not_of_the_source_is_not_served(page, roo
     from vta_cli.images.keys import key_of
 
     outside = key_of((root / "liked" / "l00.jpg").read_bytes()).hex()
+    assert page.get("/api/state")["images"] == 24
     inside = key_of((root / "pics" / "p00.jpg").read_bytes()).hex()
     assert page.ask("GET", f"/image/{outside}/thumb")[0] == 404
     status, headers, content = page.ask("GET", f"/image/{inside}/thumb")
@@ -102,10 +128,17 @@ def test_a_file_that_was_changed_is_not_shown_under_its_old_key(page, root):
 
     file = root / "pics" / "p23.jpg"
     data = file.read_bytes()
-    file.write_bytes(data + b"x")
+    url = f"/image/{key_of(data).hex()}/screen"
     try:
-        assert page.ask("GET", f"/image/{key_of(data).hex()}/screen")[0] == 410
+        file.write_bytes(data + b"x")
+        assert page.ask("GET", url)[0] == 410
+        file.unlink()
+        file.symlink_to(root / "liked" / "l01.jpg")  # swapped for a way out
+        assert page.ask("GET", url)[0] == 410
+        file.unlink()
+        assert page.ask("GET", url)[0] == 410
     finally:
+        file.unlink(missing_ok=True)
         file.write_bytes(data)
 
 

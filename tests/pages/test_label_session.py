@@ -13,6 +13,7 @@ from label_pictures import make_folder
 from vta_cli.errors import UsageError
 from vta_cli.heads.taste import Taste
 from vta_cli.labels.journal import Journal, judge_event, read_journal
+from vta_cli.labels.pairs import read_pairs
 from vta_cli.pipelines.label import Plan, Session
 from vta_cli.pipelines.label_cup import Cups
 from vta_cli.pipelines.label_load import Inputs, Loader
@@ -504,3 +505,56 @@ def test_a_large_undo_answers_with_a_part(sit, monkeypatch):
     session.judge([(key, 1) for key in list(session.standing.judgements)], "tournament")
     assert len(session.undo()["items"]) == 5
     assert session.state()["negative"] == 12
+
+
+def test_the_counters_of_the_sitting_go_back_with_each_undo(sit):
+    session = sit()
+    learnt(session)
+    key = session.next(1)[0]["key"]
+    session.judge([(key, 1)], "single")
+    session.judge([(key, 0)], "single")
+    session.judge([(key, None)], "review")
+    counted = []
+    for _ in range(4):
+        state = session.state()
+        counted.append((state["sitting"], state["positive"], state["negative"], state["untrained"]))
+        if state["can_undo"]:
+            session.undo()
+    assert counted == [(0, 12, 12, 3), (1, 12, 13, 2), (1, 13, 12, 1), (0, 12, 12, 0)]
+
+
+def test_a_fit_that_fails_leaves_the_page_at_work(sit, monkeypatch):
+    session = sit()
+    learnt(session)
+
+    def crash(*_):
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vta_cli.pipelines.label_learn.fit_quick", crash)
+        session.retrain()
+        until(lambda: "no room" in session.state()["problem"] and not session.state()["training"])
+    session.judge([(session.next(1)[0]["key"], 1)], "single")
+    session.retrain()
+    until(lambda: session.learner.fit is not None and len(session.learner.fit.rows) == 25)
+    learnt(session)
+    assert session.state()["problem"] == ""
+
+
+def test_pairs_of_the_journal_are_labels_for_training(sit, vta, folder):
+    session = sit(labelled=False)
+    random = np.random.default_rng(3)
+    rows = np.flatnonzero(session.pool.askable)
+    for _ in range(40):
+        two = [session.item(int(row)) for row in random.choice(rows, 2, replace=False)]
+        two.sort(key=lambda item: -liked(item))
+        session.prefer(two[0]["key"], two[1]["key"])
+    session.undo()
+    told = read_pairs(folder / "j.jsonl")
+    assert told.kind == "pairs"
+    assert len(told.labels) == 39
+    assert told.labels[0].rater == "ann"
+    assert Path(told.labels[0].path).is_file()
+    session.close()
+    ran = vta("train", "--pairs", "j.jsonl", "--name", "pairs", cwd=folder)
+    assert ran.code == 0, ran.err

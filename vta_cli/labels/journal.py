@@ -324,10 +324,15 @@ def judge_event(
     return event
 
 
+def undone_batches(events: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the names of the actions that were taken back."""
+    return {str(event.get("undone")) for event in events if event.get("event") == UNDO}
+
+
 def standing(events: Iterable[Mapping[str, Any]], problems: Sequence[str] = ()) -> Standing:
     """Replay events; those of actions that were undone do not count."""
     events = list(events)
-    undone = {str(event.get("undone")) for event in events if event.get("event") == UNDO}
+    undone = undone_batches(events)
     judgements: dict[str, Judgement] = {}
     withdrawn: set[str] = set()
     paths: dict[str, str] = {}

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from vta_cli.errors import QUOTED_PATH, UsageError, excerpt
 from vta_cli.labels.finding import Beside
+from vta_cli.labels.journal import is_journal
+from vta_cli.labels.journal_pairs import read_journal_pairs
 from vta_cli.labels.problems import Problems, listed, without
 from vta_cli.labels.records import Label, LabelSet
 from vta_cli.labels.rows import (
@@ -34,13 +36,14 @@ _Names = tuple[str, str, float | None]
 
 
 def read_pairs(file: Path) -> LabelSet:
-    """Read pairs from a table.
+    """Read pairs from a table, or from a journal of the labelling page.
 
     Parameters
     ----------
     file : Path
-        See `vta_cli.labels.rows.records`. Columns ``left``, ``right`` and ``winner`` (``left``,
-        ``right``, ``tie``, or the winner's own name), or ``winner`` and ``loser`` with two paths;
+        A journal, or a table, see `vta_cli.labels.rows.records`. Columns ``left``, ``right`` and
+        ``winner`` (``left``, ``right``, ``tie``, or the winner's own name), or ``winner`` and
+        ``loser`` with two paths;
         ``weight`` and ``rater`` are read where present. Other spellings are in `LEFT_COLUMNS` and
         its neighbours. A winner ``1`` or ``0`` could mean either side and is reported.
 
@@ -55,6 +58,8 @@ def read_pairs(file: Path) -> LabelSet:
         ``no-such-file``, ``bad-table``, ``no-pair-columns`` or ``no-labels``.
     """
     require_file(file)
+    if is_journal(file):
+        return read_journal_pairs(file)
     problems = Problems(file.name)
     images = Beside(file)
     labels: list[Label] = []

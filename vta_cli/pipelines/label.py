@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from vta_cli.errors import UsageError
 from vta_cli.labels.acquisition import STRATEGIES, choose, focus
 from vta_cli.labels.acquisition import Pool as Candidates
-from vta_cli.labels.journal import IMPORT, PAIR, Journal, Judgement, judge_event
+from vta_cli.labels.journal import IMPORT, JUDGE, PAIR, WITHDRAW, Journal, Judgement, judge_event
 from vta_cli.pipelines.label_learn import Learner
-from vta_cli.pipelines.label_load import Inputs, Loader, Told
+from vta_cli.pipelines.label_load import Inputs, Loader
+from vta_cli.pipelines.label_load import Told as Found
 from vta_cli.pipelines.label_move import Mover
 from vta_cli.pipelines.label_pool import Pool
+from vta_cli.pipelines.label_review import reviewed
 from vta_cli.pipelines.label_stats import histograms, sitting_figures
 from vta_cli.pipelines.score import SUFFIX
 from vta_cli.store.store import Store
@@ -75,12 +77,19 @@ class Plan:
     move: tuple[Path, Path] | None = None
 
 
+Told = dict[str, tuple[int, float | None]]
+"""Label and score of that moment of what was judged, by key."""
+Before = dict[str, tuple[int, float | None] | None]
+"""What this sitting had said of keys before an action."""
+
+
 @dataclass
 class _Sitting:
     """What was done since the page was started."""
 
     batches: list[str] = field(default_factory=list)
-    judged: dict[str, tuple[int, float | None]] = field(default_factory=dict)
+    before: dict[str, Before] = field(default_factory=dict)
+    judged: Told = field(default_factory=dict)
     since_fit: int = 0
     recent: list[int] = field(default_factory=list)
 
@@ -147,7 +156,7 @@ class Session:
 
     # what the threads tell
 
-    def _import(self, found: list[Told]) -> None:
+    def _import(self, found: list[Found]) -> None:
         """Take over labels of folders and files, unless the journal knows better."""
         with self.lock:
             events = []
@@ -377,6 +386,8 @@ class Session:
             if not events:
                 raise UsageError("no-judgement", "nothing was judged")
             batch = self.journal.append(events)
+            judged = self._sitting.judged
+            self._sitting.before[batch] = {key: judged.get(key) for key, _ in verdicts}
             for row, (key, label), event in zip(rows, verdicts, events, strict=True):
                 self.pool.label[row] = -1 if label is None else label
                 self._keep(key, label, event, batch)
@@ -427,13 +438,18 @@ class Session:
         with self.lock:
             if not self._sitting.batches:
                 raise UsageError("nothing-to-undo", "nothing was done in this sitting")
-            batch = self._sitting.batches.pop()
+            batch = self._sitting.batches[-1]
             events = [event for event in self.journal.events if event.get("batch") == batch]
             self.journal.undo(batch)
+            self._sitting.batches.pop()
             if self._mover is not None:
                 self._mover.back(self.pool, batch)
-            for event in events:
-                self._sitting.judged.pop(str(event.get("key")), None)
+            for key, told in self._sitting.before.pop(batch, {}).items():
+                self._sitting.judged.pop(key, None)
+                if told is not None:
+                    self._sitting.judged[key] = told
+            n_labels = sum(event.get("event") in {JUDGE, WITHDRAW} for event in events)
+            self._sitting.since_fit = max(0, self._sitting.since_fit - n_labels)
             self._replay()
             rows = [self.pool.row(str(event.get("key"))) for event in events[-MAX_PAGE:]]
             return {
@@ -476,42 +492,14 @@ class Session:
             return [self.item(int(row)) for row in best]
 
     def review(self, *, show: str, order: str, start: int, n: int) -> dict[str, Any]:
-        """Return labels for the review, likely mistakes first if so ordered.
-
-        The opinion is the out-of-fold one where there is one: a head that has learnt a label
-        nearly always agrees with it.
-        """
+        """Return labels for the review, see `label_review.reviewed`."""
         with self.lock:
-            opinion = self.pool.scores.copy()
-            fit = self.learner.fit
-            if fit is not None:
-                known = ~np.isnan(fit.head.oof_scores)
-                opinion[fit.rows[known]] = fit.head.oof_scores[known]
-            found: list[tuple[float, int, float, Judgement]] = []
-            for key, held in self.standing.judgements.items():
-                row = self.pool.row(key)
-                if (
-                    row is None
-                    or (show == "liked") > held.label
-                    or (show == "disliked") > (1 - held.label)
-                ):
-                    continue
-                score = float(opinion[row])
-                wrong = abs(held.label - score) if np.isfinite(score) else -1.0
-                found.append((wrong, row, score, held))
-            if order == "mistakes":
-                found.sort(key=lambda item: (-item[0], item[3].at))
-            else:
-                found.sort(key=lambda item: item[3].at, reverse=True)
-            page = [
-                self.item(row)
-                | {
-                    "at": held.at, "rater": held.rater, "mode": held.mode,
-                    "opinion": round(score, 4) if np.isfinite(score) else None,
-                }
-                for _, row, score, held in found[start : start + min(n, MAX_PAGE)]
-            ]  # fmt: skip
-            return {"total": len(found), "start": start, "items": page}
+            found = reviewed(
+                self.pool, self.learner.fit, self.standing.judgements, show=show, order=order
+            )
+            page = found[start : start + min(n, MAX_PAGE)]
+            items = [self.item(row) | facts for row, facts in page]
+            return {"total": len(found), "start": start, "items": items}
 
     # comparisons; tournaments are in `label_cup`
 

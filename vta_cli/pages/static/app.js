@@ -99,7 +99,7 @@ onState((state, before) => {
   const { step, done, total } = state.loading;
   const texts = {
     scan: "looking for images…",
-    vectors: `reading vectors ${whole(done)} of ${whole(total)}`,
+    vectors: total ? `reading vectors ${whole(done)} of ${whole(total)}` : "looking for vectors…",
     embed: `embedding ${whole(done)} of ${whole(total)}`,
     failed: state.problem,
   };

@@ -10,6 +10,7 @@ export function single(root) {
   let asking = false;
   let stale = false;
   let wanted = null;
+  let failed = false;
   let fitted = shared.state?.fit?.at ?? null;
 
   const image = el("img", { alt: "", draggable: "false" });
@@ -47,7 +48,8 @@ export function single(root) {
       empty.textContent = waiting();
       return;
     }
-    if (image.dataset.key !== item.key) {
+    if (image.dataset.key !== item.key || failed) {
+      failed = false;
       image.dataset.key = item.key;
       image.src = picture(item.key);
     }
@@ -159,6 +161,13 @@ export function single(root) {
   }
 
   image.addEventListener("load", enlarge);
+  image.addEventListener("error", () => {
+    if (!image.getAttribute("src")) return;
+    failed = true;
+    image.hidden = true;
+    empty.hidden = false;
+    empty.textContent = "This picture cannot be shown: its file went away or was changed. Skip it with 2.";
+  });
 
   stage.addEventListener("dblclick", zoom);
   let from = null;
