@@ -445,9 +445,10 @@ def test_labels_of_folders_count_before_their_vectors_come(folder, monkeypatch):
     gate = threading.Event()
     opened = Loader._open_lanes
     monkeypatch.setattr(Loader, "_open_lanes", lambda loader: (gate.wait(WAIT_S), opened(loader)))
+    monkeypatch.setattr("vta_cli.pipelines.label_load.FIRST_LOOK", 6)
     session, store = labelled_folders(folder)
     session.start()
-    until(lambda: session.loader.loading.step == "scan" and session.next(1))
+    until(lambda: len(session.next(30)) == 6)
     state = session.state()
     assert (state["positive"], state["negative"], state["waiting"]) == (2, 2, 4)
     assert all("/" not in item["name"] for item in session.next(30))  # labelled ones are not asked
