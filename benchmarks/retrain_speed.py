@@ -50,26 +50,30 @@ def timed(work, runs):
 
 def fill(session, n_images, dim, random):
     """Put made images with vectors into the pool; return which of them are liked."""
-    hidden = random.normal(size=(64, dim)).astype(np.float32)
+    hidden = random.normal(size=(64, dim)).astype(np.float32) / 8
 
-    def draw(n):
-        inner = random.normal(size=(n, 64)).astype(np.float32)
-        noise = random.normal(size=(n, dim)).astype(np.float32)
-        return unit(inner @ hidden / 8 + noise), inner[:, 0] + random.normal(size=n) * 0.5 > 0
+    def inner(n):
+        return random.normal(size=(n, 64)).astype(np.float32)
 
     start = time.perf_counter()
-    sketch = make_sketch([dim], n_images, draw(BASIS_ROWS)[0])
+    noise = random.normal(size=(BASIS_ROWS, dim)).astype(np.float32)
+    sketch = make_sketch([dim], n_images, unit(inner(BASIS_ROWS) @ hidden + noise))
     print(f"axes {dim} -> {sketch.dim}: {time.perf_counter() - start:.1f} s, once")
+    # Made on the axes at once: noise turned by orthonormal columns is noise.
+    if sketch.axes is not None:
+        hidden = hidden @ sketch.axes
+    length = np.sqrt(2 * dim)
     recipe = Recipe("made/1", "none", dim, Preprocess("shortest", 224, 224))
     session.loader.sketch, session.loader.spaces = sketch, [session.store.space(recipe)]
     liked = []
     for start in range(0, n_images, 2000):
-        rows, side = draw(min(2000, n_images - start))
+        part = inner(min(2000, n_images - start))
+        rows = part @ hidden + random.normal(size=(len(part), sketch.dim)).astype(np.float32)
         for at in range(start, start + len(rows)):
             key = at.to_bytes(KEY_BYTES, "big")
             session.pool.add(key, f"{at}.jpg", f"{at}.jpg", (0, 0), askable=True)
-        session.pool.set_vectors(np.arange(start, start + len(rows)), sketch.rows([rows]))
-        liked.append(side)
+        session.pool.set_vectors(np.arange(start, start + len(rows)), rows / length)
+        liked.append(part[:, 0] + random.normal(size=len(part)) * 0.5 > 0)
     return np.concatenate(liked)
 
 
