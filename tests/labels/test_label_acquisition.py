@@ -20,18 +20,19 @@ def pool(scores, *, candidates=None, spread=None, vectors=None, seen=(), low=0.4
     )  # fmt: skip
 
 
-def test_band_draws_a_hundred_times_as_often_inside():
-    """With ten images inside and ninety outside, 10 / (10 + 0.9) of the draws are inside."""
+def test_two_thirds_of_band_come_from_inside_and_one_third_from_anywhere():
+    """With ten images of a hundred inside, 2/3 + 1/3 * 1/10 of the draws are inside."""
     scores = np.concatenate([np.full(10, 0.5), np.full(90, 0.9)])
     random = np.random.default_rng(0)
-    drawn = [choose("band", pool(scores), 1, random)[0] for _ in range(2000)]
-    assert abs(np.mean(np.array(drawn) < 10) - 10 / 10.9) < 0.03
+    drawn = [choose("band", pool(scores), 1, random)[0] for _ in range(1000)]
+    assert abs(np.mean(np.array(drawn) < 10) - 0.7) < 0.05
 
 
 def test_band_goes_outside_when_the_inside_is_used_up():
-    found = choose("band", pool([0.5, 0.5, 0.9, 0.1]), 4, np.random.default_rng(0))
-    assert set(found[:2]) == {0, 1}
-    assert set(found) == {0, 1, 2, 3}
+    given = pool([0.5, 0.5, 0.9, 0.1])
+    first = [choose("band", given, 4, np.random.default_rng(seed)) for seed in range(50)]
+    assert all(set(found) == {0, 1, 2, 3} for found in first)
+    assert sum(found[0] in {0, 1} for found in first) > 30
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def blobs():
 
 @pytest.mark.parametrize("n", [1, 4, 40, 90])
 def test_band_stays_inside_the_limits_whatever_tells_most(blobs, n):
-    """What is known best lies inside, and is asked about all the same: the limits come first."""
+    """What is known best lies inside, and is asked about all the same: two times in three."""
     vectors, design = blobs
     scores = np.concatenate([np.full(30, 0.5), np.full(60, 0.95)])
     candidates = np.arange(20, 90)
@@ -58,7 +59,7 @@ def test_band_stays_inside_the_limits_whatever_tells_most(blobs, n):
         assert set(found) <= set(candidates)
         n_inside += int((found < 30).sum())
         n_asked += min(n, 10)
-    assert n_inside > 0.8 * n_asked
+    assert n_inside > 0.55 * n_asked
 
 
 def test_band_asks_inside_about_what_the_labels_say_least_of(blobs):

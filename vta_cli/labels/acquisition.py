@@ -13,8 +13,8 @@ from vta_cli.labels.design import N_REFERENCE, TINY, Design, Telling
 Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
 
-OUTSIDE = 0.01
-"""Weight of an image outside the limits against one inside (the original's value)."""
+ELSEWHERE = 1 / 3
+"""Share of the images that `band` takes from the whole pool instead of from inside the limits."""
 MAX_CANDIDATES = 2_048
 """Candidates among which `diverse` compares vectors: a random sample of a larger pool."""
 SHORTLIST = 256
@@ -63,34 +63,37 @@ class Pool:
 
 
 def band(pool: Pool, n: int, random: np.random.Generator) -> Ints:
-    """Ask mostly about images inside the limits, and of these about those that tell most.
+    """Ask mostly about images inside the limits, and always about those that tell most.
 
-    How many come from inside is drawn as in the original: weight 1 there, 0.01 outside. Those from
-    outside stay as drawn.
+    A share `ELSEWHERE` comes from the whole pool, where the limits have no say: a head that is told
+    of hard images alone learns too little of the others, and on noisy labels it then needs more of
+    them than one that is told of any.
     """
-    scores = pool.scores[pool.candidates]
+    candidates, scores = pool.candidates, pool.scores[pool.candidates]
     inside = (scores >= min(pool.low, pool.high)) & (scores <= max(pool.low, pool.high))
-    drawn = _draw(np.arange(len(inside)), np.where(inside, 1.0, OUTSIDE), n, random)
-    rows = pool.candidates[drawn]
-    at = np.flatnonzero(inside[drawn])[:MAX_TELLING]
-    if pool.design is not None and len(at):
-        rest = np.setdiff1d(pool.candidates[inside], rows[np.setdiff1d(np.arange(len(rows)), at)])
-        rows[at] = _telling(pool, pool.design, rest, len(at), random)
-    return rows
-
-
-def _telling(pool: Pool, design: Design, rows: Ints, n: int, random: np.random.Generator) -> Ints:
-    """Take the n of some rows whose labels would lower the variance over the pool most."""
-    rows = _sample(rows, max(SHORTLIST, n), random)
-    told = _sample(np.setdiff1d(pool.seen, design.known), MAX_TOLD, random)
-    telling = Telling(design, pool.vectors[rows], pool.vectors[told])
+    n = min(n, len(candidates))
+    near = _sample(candidates[inside], max(SHORTLIST, n), random)
+    general = _sample(candidates, max(SHORTLIST, n), random)
+    rows = random.permutation(np.union1d(near, general))
+    is_near, is_general = np.isin(rows, near), np.isin(rows, general)
+    worth = random.random(len(rows))
+    telling = None
+    if pool.design is not None:
+        told = _sample(np.setdiff1d(pool.seen, pool.design.known), MAX_TOLD, random)
+        telling = Telling(pool.design, pool.vectors[rows], pool.vectors[told])
     chosen: list[int] = []
-    for _ in range(n):
-        gains = telling.gains()
-        gains[chosen] = -1.0
-        best = int(np.argmax(gains))
+    free = np.ones(len(rows), dtype=bool)
+    for elsewhere in random.random(n) < ELSEWHERE:
+        if telling is not None and len(chosen) <= MAX_TELLING:
+            worth = telling.gains()
+        open_to_it = free & (is_general if elsewhere else is_near)
+        if not open_to_it.any():  # the limits hold nothing more
+            open_to_it = free
+        best = int(np.argmax(np.where(open_to_it, worth, -1.0)))
         chosen.append(best)
-        telling.promise(best)
+        free[best] = False
+        if telling is not None and len(chosen) <= MAX_TELLING:
+            telling.promise(best)
     return rows[np.array(chosen, dtype=np.int64)]
 
 
