@@ -242,6 +242,30 @@ def test_few_pictures_start_no_process(drawn, tmp_path, monkeypatch):
     assert not descendants(os.getpid())
 
 
+def test_a_halted_crew_hands_out_what_is_done(drawn):
+    """The wish reaches a worker between two files: it is asked while the second is chosen."""
+    paths = sorted(str(path) for path in (drawn / "pics").iterdir())[:4]
+    crew = Crew(1, [])
+    try:
+        assert crew.wait()
+        asked = []
+
+        def choose(place, content):
+            asked.append((place, content.key is not None))
+            if len(asked) == 8:
+                crew.halt()
+            return []
+
+        whole = crew.open(paths, choose, [])
+        assert [(look.width, look.height) for _, look in whole] == [(96, 96)] * 4
+        assert asked == [(place, True) for place in range(4)]
+        assert crew.open(paths, choose, []) == []
+        assert crew.open(paths, choose, []) == []
+        assert len(asked) == 8
+    finally:
+        crew.close()
+
+
 def test_a_desk_holds_what_fits():
     """Arrays come back equal; one that is too large is refused, not cut."""
     number = unnamed_memory(DESK_BYTES)

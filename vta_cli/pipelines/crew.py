@@ -86,7 +86,7 @@ class _Worker:
             if said is not None:
                 shown = [taken(copy, placed) for placed in said.pop("shown")]
                 looks[-1] = Look(**said, shown=shown)  # type: ignore[arg-type]
-        return list(zip(contents, looks, strict=True))
+        return list(zip(contents, looks, strict=False))  # fewer looks if it was told to halt
 
     def _heard(self) -> Mapping[str, Any]:
         told: Mapping[str, Any] = receive(self.channel)
@@ -120,10 +120,17 @@ class Crew:
         self._lock_number = unnamed_memory(0)
         self._talk = threading.Lock()
         self._settled = threading.Event()
-        self._lost = self._closed = False
+        self._lost = self._closed = self._halted = False
+        self._pids: list[int] = []
+        self._desks: list[Desk] = []
         self._n_vanished = 0
         self._hiring = threading.Thread(target=self._hire, name="vta-crew", daemon=True)
         self._hiring.start()
+
+    @property
+    def pids(self) -> list[int]:
+        """The workers that were ever started."""
+        return list(self._pids)
 
     @property
     def alive(self) -> bool:
@@ -143,6 +150,13 @@ class Crew:
     def wait(self) -> bool:
         """Wait until the workers are ready, or have failed to become so; tell which."""
         return self._settled.wait(START_S) and not self._lost
+
+    def halt(self) -> None:
+        """Have requests answered as soon as the files under work are done; may be short then."""
+        self._halted = True
+        for desk in self._desks:
+            with contextlib.suppress(ValueError):  # closed: its worker is gone
+                desk.halt()
 
     def _hire(self) -> None:
         """Start the nursery and all workers; runs in a thread of its own."""
@@ -180,7 +194,7 @@ class Crew:
         self._control, theirs = socket.socketpair()
         with theirs:
             passed = theirs.fileno(), self._lifeline, self._lock_number
-            path = [entry for entry in sys.path if isinstance(entry, str)]
+            path = list(map(str, sys.path))
             said = {
                 "path": path, "control": passed[0], "lifeline": passed[1], "lock": passed[2],
                 "modules": self._modules,
@@ -204,7 +218,11 @@ class Crew:
             with theirs:
                 socket.send_fds(control, [b"+"], [theirs.fileno(), number])
                 send(control, {"do": "fork"})
-                return _Worker(receive(control)["pid"], ours, Desk(number))
+                self._pids.append(receive(control)["pid"])
+                self._desks.append(Desk(number))
+                if self._halted:
+                    self.halt()
+                return _Worker(self._pids[-1], ours, self._desks[-1])
         except BaseException:
             ours.close()
             raise
@@ -235,6 +253,11 @@ class Crew:
             What the numbers mean that `choose` returns, in the words of `worker`; may grow
             meanwhile. Arrays of all files together have to fit into `frames.DESK_BYTES`.
 
+        Returns
+        -------
+        list of (Content, Look or None)
+            One for each path; after `halt` perhaps of the first ones only.
+
         Raises
         ------
         CrewLostError
@@ -248,7 +271,7 @@ class Crew:
         self, paths: Sequence[str], choose: Choose, readings: Sequence[Any], first: int, *,
         again: bool,
     ) -> list[Opened]:  # fmt: skip
-        if not paths:
+        if not paths or self._halted:
             return []
         try:
             return self._ask(paths, lambda place, seen: choose(first + place, seen), readings)
@@ -261,10 +284,13 @@ class Crew:
             return self._open(paths, choose, readings, first, again=again)
         if again:
             return [_unreadable(died)]
-        before = self._open(paths[:at], choose, readings, first, again=False)
-        alone = self._open(paths[at : at + 1], choose, readings, first + at, again=True)
-        after = self._open(paths[at + 1 :], choose, readings, first + at + 1, again=False)
-        return [*before, *alone, *after]
+        opened: list[Opened] = []
+        for start, end in ((0, at), (at, at + 1), (at + 1, len(paths))):
+            alone = start == at
+            opened += self._open(paths[start:end], choose, readings, first + start, again=alone)
+            if len(opened) < end:  # halted
+                break
+        return opened
 
     def _ask(self, paths: Sequence[str], choose: Choose, readings: Sequence[Any]) -> list[Opened]:
         worker = None if self._lost else self._idle.get()

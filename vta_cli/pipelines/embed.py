@@ -281,6 +281,7 @@ class _Run:
         self._at_once = 1
         if self._crew is not None:
             self._workers, self._at_once = self._crew.n_workers, files_at_once(self._lanes)
+            self._stop.then(self._crew.halt)
             if self._wish and not self._crew.wait():
                 self._progress.note("worker processes cannot be started here: threads do the work")
 

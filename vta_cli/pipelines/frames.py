@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 DESK_BYTES = 2**26
 """Size of a worker's shared memory [bytes]; only the pages that are written take memory."""
-_HEAD_BYTES = 64  # the number of the file under work; arrays begin behind it, aligned
+_HEAD_BYTES = 64  # the number of the file under work, the wish to stop; then arrays, aligned
 _LENGTH = struct.Struct("<I")
 _NONE = 2**32 - 1
 
@@ -99,6 +99,15 @@ class Desk:
     @at.setter
     def at(self, place: int | None) -> None:
         _LENGTH.pack_into(self._memory, 0, _NONE if place is None else place)
+
+    @property
+    def halted(self) -> bool:
+        """Whether the master wants no more than what is done."""
+        return bool(self._memory[_LENGTH.size])
+
+    def halt(self) -> None:
+        """Ask the worker to stop behind the file that it is at."""
+        self._memory[_LENGTH.size] = 1
 
     def clear(self) -> None:
         """Forget what lies here."""

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._then: list[Callable[[], None]] = []
         self._previous: dict[int, Any] = {}
 
     @property
@@ -22,11 +24,17 @@ class StopRequest:
         """Whether someone asked to stop."""
         return self._event.is_set()
 
+    def then(self, call: Callable[[], None]) -> None:
+        """Have something called when someone asks to stop, in the midst of whatever is going on."""
+        self._then.append(call)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         if self._event.is_set():
             raise KeyboardInterrupt
         self._event.set()
+        for call in self._then:
+            call()
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():

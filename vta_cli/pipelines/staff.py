@@ -7,6 +7,7 @@ fills the cores, or where there is too little to do.
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -86,6 +87,33 @@ def available_bytes() -> int:
     return max(0, min(found))
 
 
+class _Held:
+    """The matrix libraries that are held to one thread, by how many runs, and what they had."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: dict[str, int] = {}
+        self._before: dict[str, int] = {}
+
+    def hold(self, library: Any) -> None:
+        with self._lock:
+            name = library.filepath
+            if not self._runs.get(name):
+                self._before[name] = library.num_threads
+                library.set_num_threads(1)
+            self._runs[name] = self._runs.get(name, 0) + 1
+
+    def free(self, library: Any) -> None:
+        with self._lock:
+            name = library.filepath
+            self._runs[name] -= 1
+            if not self._runs[name]:
+                library.set_num_threads(self._before[name])
+
+
+_held = _Held()
+
+
 @contextlib.contextmanager
 def one_thread_each(lanes: Sequence[Lane]) -> Iterator[None]:
     """Hold numpy's matrix library to one thread while backbones run on it in threads of our own.
@@ -98,14 +126,12 @@ def one_thread_each(lanes: Sequence[Lane]) -> Iterator[None]:
         yield
         return
     found = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
-    ours = [(one, one.num_threads) for one in found if all(on_numpy) or "numpy" in one.filepath]
-    for library, _ in ours:
-        library.set_num_threads(1)
-    try:
+    ours = [one for one in found if all(on_numpy) or "numpy" in one.filepath]
+    with contextlib.ExitStack() as stack:
+        for library in ours:
+            _held.hold(library)
+            stack.callback(_held.free, library)
         yield
-    finally:
-        for library, before in ours:
-            library.set_num_threads(before)
 
 
 def bytes_shown(lane: Lane) -> int | None:

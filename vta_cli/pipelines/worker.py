@@ -150,6 +150,8 @@ def _open(
     desk.clear()
     looks: list[dict[str, Any] | None] = []
     for place, wanted in enumerate(told["wanted"]):
+        if desk.halted:
+            break
         desk.at = place
         looks.append(None)
         if wanted is not None:
