@@ -176,7 +176,7 @@ def test_a_named_network_tells_its_recipe_without_being_loaded():
     assert (recipe.weights, recipe.dim, recipe.precision) == ("ab" * 32, 768, "bf16")
     assert recipe.extra == {
         "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "pool": "token",
-        "resize": "torch-uint8/jpeg-dct-4x",
+        "resize": "torch-uint8/jpeg-half",
     }  # fmt: skip
 
 

@@ -97,10 +97,9 @@ class Weights:
     source: Literal["none", "file", "cache"]
 
 
-RESIZE = "torch-uint8/jpeg-dct-4x"
+RESIZE = "torch-uint8/jpeg-half"
 """What the extra of a recipe says of its resize, where that is not Pillow's of the full picture:
-torch's, of JPEGs that may have been decoded at a fraction of their size, no less than four times
-the target."""
+torch's, of JPEGs that are decoded at half their size where that leaves four times the target."""
 
 
 class Backbone(Protocol):

@@ -10,11 +10,14 @@ from vta_cli.images.tiling import View, tile_sizes
 from vta_cli.images.views import Resize, readings
 from vta_cli.records import Pixels, Preprocess
 
+HALF = 2
+"""By what a JPEG may be shrunk. A quarter or an eighth would be hardly faster, since every byte has
+to be read in any case, and backbones of different sizes would less often share the decode."""
+
 TIMES_TARGET = 4
-"""A JPEG may be decoded at a fraction of its size that is still so many times what the view is
-resized to. From there on the smaller picture moves vectors no further than floating point in the
-resize would (`docs/decisions/embed-hot-path.md`); at twice the target it moves them three times as
-far."""
+"""What is left has to be so many times what the view is resized to. From there on the smaller
+picture moves vectors no further than floating point in the resize would; at twice the target it
+moves them three times as far (`docs/decisions/embed-hot-path.md`)."""
 
 
 class Picture:
@@ -85,8 +88,8 @@ def shrink_for(size: tuple[int, int], preprocess: Preprocess, view: View) -> int
     Returns
     -------
     int
-        The largest of `jpeg.SHRINKS` that leaves `TIMES_TARGET` times what the view is resized to
-        and divides both sides, so that the geometry is the same; else 1.
+        `HALF` where that leaves `TIMES_TARGET` times what the view is resized to and divides both
+        sides, so that the geometry is the same; else 1.
     """
     match preprocess.mode:
         case "native":
@@ -99,5 +102,5 @@ def shrink_for(size: tuple[int, int], preprocess: Preprocess, view: View) -> int
         side, target = min(size), tile_sizes(preprocess)[1]
     if target < 1 or preprocess.interpolation == "nearest":
         return 1
-    fitting = (s for s in jpeg.SHRINKS if side >= TIMES_TARGET * target * s)
-    return next((s for s in fitting if jpeg.can_shrink(size, s)), 1)
+    large = side >= HALF * TIMES_TARGET * target
+    return HALF if large and jpeg.can_shrink(size, HALF) else 1
