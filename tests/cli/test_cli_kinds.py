@@ -41,6 +41,11 @@ CASES = {
     "scores": (["--labels", "scores.csv"], "ridge", 45),
     "tags": (["--labels", "tags.csv"], "tags", 0.5),
     "votes": (["--histograms", "votes.json", "--images", "pics"], "distribution", 2),
+    "votes from 0": (
+        ["--histograms", "votes.json", "--images", "pics", "--first-bin", "0"],
+        "distribution",
+        1,
+    ),
     "pairs": (["--pairs", "pairs.csv"], "pairs", 0.5),
 }
 
@@ -82,6 +87,7 @@ def test_audit_names_the_wrong_label_of_yes_and_no(judged, vta):
         (["--classes", "classes", "--score-class", "x"], "no-such-class"),
         (["--labels", "scores.csv", "--class-weight", "c=2"], "wrong-option"),
         (["--labels", "scores.csv", "--images", "pics"], "wrong-option"),
+        (["--labels", "scores.csv", "--first-bin", "0"], "wrong-option"),
         (["--classes", "classes", "--positive", "c"], "wrong-option"),
         (["--pairs", "scores.csv"], "no-pair-columns"),
     ],

@@ -73,6 +73,13 @@ def train(
     images: Annotated[
         Path | None, typer.Option(help="With --histograms: the folder of its images.")
     ] = None,
+    first_bin: Annotated[
+        float | None,
+        typer.Option(
+            help="With --histograms as JSON, or of unnumbered columns: the score of the first bin. "
+            "Default: 1; 0 for what was made of TID2013."
+        ),
+    ] = None,
     themes: Annotated[
         Path | None,
         typer.Option(help="With --histograms of Kuler: themeData.mat, the colours of its themes."),
@@ -236,6 +243,7 @@ def train(
         tiers=source([tiers] if tiers else None),
         histograms=histograms,
         images=source([images] if images else None),
+        first_bin=first_bin,
         themes=themes,
         swatches=swatches,
         stars=stars,

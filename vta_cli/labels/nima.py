@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,14 @@ def read_nima(
     n_bins = Counter(len(one.counts) for one in found).most_common(1)[0][0]
     bins = bins_from(first_bin, n_bins)
     usable = [one.counts for one in found if len(one.counts) == n_bins]
+    labels = histogram_set(found, bins, finder(file, images), problems)
     if first_bin == 1.0 and all_geometric(usable):
-        problems.add(
-            "", file.name,
-            "these are no votes but maximum-entropy curves about a mean; if they were made of "
-            "TID2013, their first bin is 0 and not 1",
-        )  # fmt: skip
-    return histogram_set(found, bins, finder(file, images), problems)
+        note = (
+            f"{file.name}: these are no votes but maximum-entropy curves about a mean; if they "
+            "were made of TID2013, their first bin is 0 and not 1: say --first-bin 0"
+        )
+        labels = replace(labels, problems=(note, *labels.problems))
+    return labels
 
 
 def _entries(file: Path, problems: Problems) -> Iterator[Votes]:

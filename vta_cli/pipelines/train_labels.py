@@ -47,6 +47,8 @@ class Given:
         A file of votes.
     images : Source or None
         Where the images of the votes are.
+    first_bin : float or None
+        Of votes: the score of the first bin, where the file does not say.
     themes, swatches : Path or None
         Of votes on Kuler's themes: the file of the colours, and the folder for their pictures.
     stars : str or None
@@ -71,6 +73,7 @@ class Given:
     tiers: Source | None = None
     histograms: Path | None = None
     images: Source | None = None
+    first_bin: float | None = None
     themes: Path | None = None
     swatches: Path | None = None
     stars: str | None = None
@@ -132,12 +135,13 @@ class Given:
                 "--by-rater is for --histograms FILE of SAC or Kuler",
                 hint="a table has a column rater; --rater NAME picks one",
             )
-        if self.images is not None and self.histograms is None:
-            raise UsageError(
-                "wrong-option",
-                "--images says where the images of --histograms are",
-                hint="leave it out, or give --histograms FILE",
-            )
+        for option, given in (("--images", self.images), ("--first-bin", self.first_bin)):
+            if given is not None and self.histograms is None:
+                raise UsageError(
+                    "wrong-option",
+                    f"{option} is for the votes of --histograms",
+                    hint="leave it out, or give --histograms FILE",
+                )
         self._check_themes()
 
     def _check_themes(self) -> None:
@@ -158,10 +162,11 @@ class Given:
         if self.histograms is None or self.swatches is None:
             what = "--histograms FILE" if self.histograms is None else "--swatches FOLDER"
             raise UsageError("no-themes", f"--themes needs {what}", hint=hint)
-        if self.images is not None:
+        if self.images is not None or self.first_bin is not None:
             raise UsageError(
                 "wrong-option",
-                "--images has no part in --themes: their pictures are drawn into --swatches",
+                "--images and --first-bin have no part in --themes: pictures are drawn into "
+                "--swatches, and --stars says what a bin is",
                 hint="leave it out",
             )
 
@@ -207,7 +212,9 @@ def _read(store: Store, given: Given) -> LabelSet:
                 given.themes, given.histograms, given.swatches, swatch,
                 spread=STARS[given.stars or "high-sd"], by_rater=single,
             )  # fmt: skip
-        return reader("histograms")(given.histograms, images, by_rater=single)
+        return reader("histograms")(
+            given.histograms, images, first_bin=given.first_bin, by_rater=single
+        )
     return reader("pairs")(given.pairs)
 
 
