@@ -9,16 +9,18 @@ draws together: of one draw's test of 20 to 400 images most of the ECE is noise,
 avoid. Even of all draws together perfect probabilities show some; it is given as *floor*, found by
 drawing outcomes from vta's own scores. Seconds are CPU time of training with cross-validation, on
 one thread; the original's are those of one draw. `--cache` keeps the scores of the other two
-methods, which do not change while the heads of vta do. `--markdown FILE` writes the table as
-docs/heads.md shows it.
+methods, which do not change while the heads of vta do. `--rows FILE` keeps finished rows, so that a
+long run can be done in pieces, also side by side with a file each (delete it when the heads have
+changed). `--markdown FILE` writes the table as docs/heads.md shows it.
 """
 
 import argparse
+import json
 import os
 import platform
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -81,10 +83,31 @@ class Row:
     original_s: tuple[float, float] | None
 
     @property
+    def key(self) -> tuple[str, str, int, int]:
+        """What tells the row from others: vectors, set, labels, draws."""
+        return self.vectors, self.name, self.n, len(self.auc["vta"])
+
+    @property
     def gain(self) -> tuple[float, float]:
         """Gain of AUC over the better of the other two, and the paired standard error."""
         better = max(METHODS[:2], key=lambda m: self.auc[m].mean())
         return mean_error(self.auc["vta"] - self.auc[better])
+
+
+def kept_rows(path: Path) -> list[Row]:
+    """Return the rows that `keep` wrote."""
+    found = [json.loads(text) for text in path.read_text("utf-8").splitlines()]
+    for row in found:
+        for name in ("auc", "draw_ece"):
+            row[name] = {method: np.array(values) for method, values in row[name].items()}
+        row["original_s"] = row["original_s"] and tuple(row["original_s"])
+    return [Row(**row) for row in found]
+
+
+def keep(row: Row, path: Path) -> None:
+    """Append a row, one JSON object a line."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(row), default=np.ndarray.tolist) + "\n")
 
 
 def mean_error(values: np.ndarray) -> tuple[float, float]:
@@ -139,6 +162,7 @@ def main() -> None:
     parser.add_argument("--backbone", nargs="*", default=list(BACKBONES), choices=list(BACKBONES))
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
     parser.add_argument("--cache", type=Path, help="folder for the other methods' scores")
+    parser.add_argument("--rows", type=Path, help="file of finished rows, not computed again")
     parser.add_argument("--markdown", type=Path, help="write the table to this file")
     parser.add_argument("--quick", action="store_true", help="3 draws, SqueezeNet vectors")
     options = parser.parse_args()
@@ -148,11 +172,17 @@ def main() -> None:
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {seeds} draws")
     print(HEADER, flush=True)
     rows = []
+    known = options.rows is not None and options.rows.is_file()
+    done = {row.key: row for row in kept_rows(options.rows)} if known else {}
     for backbone in backbones:
         for case in labelled_sets(options.data, options.sets, backbone):
             for n in BUDGETS:
-                timed = case.name in ("dogs", "quality")
-                row = compare(backbone, case, n, seeds, options.cache, timed)
+                row = done.get((backbone, case.name, n, seeds))
+                if row is None:
+                    timed = case.name in ("dogs", "quality")
+                    row = compare(backbone, case, n, seeds, options.cache, timed)
+                    if row is not None and options.rows is not None:
+                        keep(row, options.rows)
                 if row is not None:
                     rows.append(row)
                     print(line(row), flush=True)

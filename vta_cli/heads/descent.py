@@ -1,6 +1,7 @@
 """Penalised linear fits by descent: L-BFGS on scaled coordinates, one penalty after the other."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
@@ -18,6 +19,31 @@ MAX_STEPS = 60
 """The scaling makes more a waste; a fit that is not quite there is a little more penalised."""
 
 
+@dataclass(frozen=True)
+class Axes:
+    """Orthogonal axes along which rows do not covary, so that each can be scaled by itself.
+
+    Attributes
+    ----------
+    vectors : ndarray of shape (r, r), float64
+        One axis a column.
+    energy : ndarray of shape (r,), float64
+        Mean square of the rows along each axis.
+    """
+
+    vectors: Floats
+    energy: Floats
+
+
+def principal_axes(x: Floats) -> Axes:
+    """Return the axes of rows of shape (n, r), by one matrix product for all fits on parts of them.
+
+    Rows are not centred: the constant is learnt apart.
+    """
+    values, vectors = np.linalg.eigh(x.T @ x)
+    return Axes(vectors, np.maximum(values, 0.0) / max(len(x), 1))
+
+
 def descend(
     objective: Objective,
     x: Floats,
@@ -26,6 +52,7 @@ def descend(
     penalties: Sequence[float],
     *,
     max_steps: int = MAX_STEPS,
+    axes: Axes | None = None,
 ) -> list[Solution]:
     """Minimise ``objective(x @ weight.T, free) + penalty / 2 * |weight|^2`` for each penalty.
 
@@ -44,9 +71,14 @@ def descend(
         Falling, above 0.
     max_steps : int
         For each penalty.
+    axes : Axes, optional
+        Of rows like these, where coordinates covary; by default the coordinates themselves.
     """
     n, r = x.shape
-    energy = np.einsum("ij,ij->j", x, x) * CURVATURE
+    if axes is None:
+        energy, turn = np.einsum("ij,ij->j", x, x) * CURVATURE, None
+    else:
+        energy, turn = axes.energy * n * CURVATURE, axes.vectors
     weight = np.zeros((n_out, r))
     free_scale = 1.0 / np.sqrt(CURVATURE * n)
     found = []
@@ -57,8 +89,11 @@ def descend(
             at: Floats, penalty: float = penalty, scale: Floats = scale
         ) -> tuple[float, Floats]:
             now = at[: n_out * r].reshape(n_out, r) * scale
-            loss, by_u, by_free = objective(x @ now.T, at[n_out * r :] * free_scale)
-            by_weight = (by_u.T @ x + penalty * now) * scale
+            on_rows = now if turn is None else now @ turn.T
+            loss, by_u, by_free = objective(x @ on_rows.T, at[n_out * r :] * free_scale)
+            by_rows = by_u.T @ x
+            by_weight = (by_rows if turn is None else by_rows @ turn) + penalty * now
+            by_weight *= scale
             gradient = np.concatenate([by_weight.reshape(-1), by_free * free_scale])
             return loss + 0.5 * penalty * float(np.sum(now * now)), gradient
 
@@ -69,5 +104,5 @@ def descend(
         )  # fmt: skip
         weight = done.x[: n_out * r].reshape(n_out, r) * scale
         free = done.x[n_out * r :] * free_scale
-        found.append(Solution(weight, free))
+        found.append(Solution(weight if turn is None else weight @ turn.T, free))
     return found

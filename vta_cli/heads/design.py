@@ -74,19 +74,14 @@ class Design:
         vectors = vectors[:, keep]
         return vectors * root, x.T @ (vectors / root)
 
-    @cached_property
-    def bounded_distances(self) -> Floats:
-        """Squared distances between the bounded rows, shape (n, n)."""
-        x = self.bounded.astype(np.float64)
-        return squared_distances(x, x)
-
 
 def squared_distances(a: Floats, b: Floats) -> Floats:
     """Return squared Euclidean distances, shape (len(a), len(b)), by one matrix product."""
-    squares = np.sum(a * a, axis=1)[:, None] + np.sum(b * b, axis=1)
-    squares -= 2.0 * (a @ b.T)
-    np.maximum(squares, 0.0, out=squares)
-    found: Floats = squares
+    found: Floats = a @ b.T
+    found *= -2.0
+    found += np.einsum("ij,ij->i", a, a)[:, None]
+    found += np.einsum("ij,ij->i", b, b)
+    np.maximum(found, 0.0, out=found)
     return found
 
 

@@ -42,15 +42,16 @@ class Nearest:
     ) -> Fitted:
         """Fit on all rows and out of fold; see `Fitter`.
 
-        Principal axes are found once, from all rows, since no label is involved in them; templates
-        are made anew in each fold.
+        Principal axes and templates are found once, from all rows, since no label is involved in
+        them; a fold's rows have no vote where they are judged.
         """
         axes, centre, projected = _principal(design)
+        own = _cluster(projected, seed)
         decisions = np.empty((len(folds), len(CANDIDATES), len(targets)))
         for repeat, fold_of in enumerate(folds):
             for fold in np.unique(fold_of):
                 rows, held = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-                made = _templates(projected[rows], targets[rows], weights[rows], seed)
+                made = _templates(projected[rows], targets[rows], weights[rows], own[rows])
                 far = squared_distances(projected[held], made[0])
                 for at, candidate in enumerate(CANDIDATES):
                     settings = _settings(candidate, made[0])
@@ -65,7 +66,7 @@ class Nearest:
                 held_rows = fold_of == fold
                 others = total - losses[repeat][:, held_rows].sum(axis=1)
                 raw_oof[repeat, held_rows] = decisions[repeat, np.argmin(others), held_rows]
-        templates, positive, mass = _templates(projected, targets, weights, seed)
+        templates, positive, mass = _templates(projected, targets, weights, own)
         settings = _settings(CANDIDATES[best], templates)
         part = NearestPart(axes, centre, templates.astype(np.float32), positive, mass, settings)
         detail = f"{len(templates)} templates in {axes.shape[1]} columns, k {int(settings[0])}"
@@ -100,21 +101,24 @@ def _principal(design: Design) -> tuple[NDArray[np.float32], Floats, Floats]:
     return narrow, centre, projected
 
 
-def _templates(
-    rows: Floats, targets: NDArray[np.int8], weights: Floats, seed: int
-) -> tuple[Floats, Floats, Floats]:
-    """Return templates (m, r), the weight of their positives and of all their rows (m,)."""
+def _cluster(rows: Floats, seed: int) -> NDArray[np.int64]:
+    """Return the cluster of each row, shape (n,); few rows are clusters of their own."""
     if len(rows) <= MAX_TEMPLATES:
-        return rows, weights * (targets == 1), weights
+        return np.arange(len(rows))
     from sklearn.cluster import MiniBatchKMeans  # noqa: PLC0415  # only large sets need it
 
     means = MiniBatchKMeans(MAX_TEMPLATES, n_init=1, max_iter=5, batch_size=1024, random_state=seed)
-    own = means.fit_predict(rows)
-    mass = np.bincount(own, weights, MAX_TEMPLATES).astype(np.float64)
-    kept = mass > 0
-    sums = np.stack([np.bincount(own, weights * column, MAX_TEMPLATES) for column in rows.T], 1)
-    positive = np.bincount(own, weights * (targets == 1), MAX_TEMPLATES).astype(np.float64)
-    return sums[kept] / mass[kept, None], positive[kept], mass[kept]
+    return np.asarray(means.fit_predict(rows.astype(np.float32)), dtype=np.int64)
+
+
+def _templates(
+    rows: Floats, targets: NDArray[np.int8], weights: Floats, own: NDArray[np.int64]
+) -> tuple[Floats, Floats, Floats]:
+    """Return templates (m, r), the weight of their positives and of all their rows (m,)."""
+    own = np.unique(own, return_inverse=True)[1]
+    mass = np.bincount(own, weights)
+    sums = np.stack([np.bincount(own, weights * column) for column in rows.T], axis=1)
+    return sums / mass[:, None], np.bincount(own, weights * (targets == 1)), mass
 
 
 def _settings(candidate: tuple[int, float], templates: Floats) -> Floats:

@@ -1,21 +1,22 @@
 """Logistic regression on the unit columns; the penalty is chosen by cross-validation."""
 
-import warnings
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from vta_cli.heads.blocks import Floats
+from vta_cli.heads.calibration import sigmoid
 from vta_cli.heads.choice import choose, log_losses, mix
-from vta_cli.heads.design import GRAM_ROWS, Design
+from vta_cli.heads.descent import Axes, descend, principal_axes
+from vta_cli.heads.design import Design
 from vta_cli.heads.parts import LinearPart
 from vta_cli.heads.protocol import Fitted
 
 GRID = tuple(10.0 ** np.arange(-2.0, 4.1, 0.75))
 """Values of C (scikit-learn's reciprocal penalty) for rows of unit length."""
+MAX_AXES = 2_048
+"""Wider rows are not turned to their axes: finding these would cost more than it spares."""
 CHOICE_ROWS = 3_000
 """With more rows one penalty is chosen on a sample of so many, once for all folds: a single number
 from thousands of rows says nothing of any of them."""
@@ -40,14 +41,18 @@ class Logistic:
     ) -> Fitted:
         """Fit on all rows and out of fold; see `Fitter`."""
         x, lift = design.coordinates
+        turned = lift is None and x.shape[1] <= min(MAX_AXES, len(x))
+        axes = principal_axes(x) if turned else None
         grid = GRID
         if len(x) > CHOICE_ROWS:
             some = np.random.default_rng(seed).choice(len(x), CHOICE_ROWS, replace=False)
-            _, shares = _cross_fit(x[some], targets[some], weights[some], folds[:1, some], GRID)
+            _, shares = _cross_fit(
+                x[some], targets[some], weights[some], folds[:1, some], GRID, axes
+            )
             grid = (GRID[int(np.argmax(shares))],)
-        raw_oof, shares = _cross_fit(x, targets, weights, folds, grid)
+        raw_oof, shares = _cross_fit(x, targets, weights, folds, grid, axes)
         used = tuple(c for c, share in zip(grid, shares, strict=True) if share > 0)
-        coef, intercept = _path(x, targets, weights, used)
+        coef, intercept = _path(x, targets, weights, used, axes)
         kept = shares[shares > 0]
         mixed = kept @ coef
         part = LinearPart(mixed if lift is None else lift @ mixed, np.array([kept @ intercept]))
@@ -61,20 +66,25 @@ def _cross_fit(
     weights: Floats,
     folds: NDArray[np.int64],
     grid: tuple[float, ...],
+    axes: Axes | None,
 ) -> tuple[Floats, Floats]:
     """Return mixed out-of-fold decisions (n_repeats, n) and the share of each C."""
     decisions = np.zeros((len(folds), len(grid), len(x)))
     for repeat, fold_of in enumerate(folds):
         for fold in np.unique(fold_of):
             rows, held = fold_of != fold, fold_of == fold
-            coef, intercept = _path(x[rows], targets[rows], weights[rows], grid)
+            coef, intercept = _path(x[rows], targets[rows], weights[rows], grid, axes)
             decisions[repeat][:, held] = coef @ x[held].T + intercept[:, None]
     losses = log_losses(decisions, targets, weights)
     return mix(decisions, losses, folds), choose(losses.sum(axis=(0, 2)) / len(folds))
 
 
 def _path(
-    x: Floats, targets: NDArray[np.int8], weights: Floats, grid: tuple[float, ...]
+    x: Floats,
+    targets: NDArray[np.int8],
+    weights: Floats,
+    grid: tuple[float, ...],
+    axes: Axes | None,
 ) -> tuple[Floats, Floats]:
     """Fit each C in turn, each from the solution of the one before.
 
@@ -83,16 +93,14 @@ def _path(
     coef : ndarray of shape (n_grid, dim)
     intercept : ndarray of shape (n_grid,)
     """
-    # of the gradient of the mean loss, which is small where unit rows are wide and many
-    tol = 1e-4 if len(x) <= GRAM_ROWS else 1e-5
-    model = LogisticRegression(solver="lbfgs", tol=tol, max_iter=300, warm_start=True)
-    coef = np.empty((len(grid), x.shape[1]))
-    intercept = np.empty(len(grid))
-    with warnings.catch_warnings():
-        # a path that is not quite converged is one more regularised fit
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for at, c in enumerate(grid):
-            model.C = c
-            model.fit(x, targets, sample_weight=weights)
-            coef[at], intercept[at] = model.coef_[0], model.intercept_[0]
-    return coef, intercept
+    hits = (targets == 1).astype(np.float64)
+
+    def objective(u: Floats, free: Floats) -> tuple[float, Floats, Floats]:
+        z = u[:, 0] + free
+        by_z = weights * (sigmoid(z) - hits)
+        loss = float(weights @ (np.logaddexp(0.0, z) - hits * z))
+        return loss, by_z[:, None], by_z.sum(keepdims=True)
+
+    penalties = [1.0 / c for c in grid]
+    path = descend(objective, x, 1, np.zeros(1), penalties, axes=axes)
+    return np.stack([step.weight[0] for step in path]), np.array([step.free[0] for step in path])

@@ -51,23 +51,30 @@ def auc(
     strata = np.zeros(len(scores), dtype=np.int64) if strata is None else strata
     for stratum in np.unique(strata):
         rows = np.flatnonzero(strata == stratum)
-        part = _pairs(scores[rows], targets[rows], counts[:, rows])
+        part = _pairs(scores, targets, counts, rows)
         won += part[0]
         total += part[1]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(won / total)
 
 
-def _pairs(scores: Floats, targets: Targets, counts: Floats) -> tuple[Floats, Floats]:
-    """Return how many pairs are in order (ties half) and how many there are, shape (b,) each."""
-    order = np.argsort(scores, kind="stable")
+def _pairs(
+    scores: Floats, targets: Targets, counts: Floats, rows: NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """Return how many pairs of some rows are in order (ties half) and how many there are, (b,)."""
+    order = rows[np.argsort(scores[rows], kind="stable")]
     starts = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)  # a run of ties each
-    positive = (targets[order] == 1).astype(np.float64)
-    sorted_counts = counts[:, order]
-    up = np.add.reduceat(sorted_counts * positive, starts, axis=1)
-    down = np.add.reduceat(sorted_counts * (1.0 - positive), starts, axis=1)
-    below = np.cumsum(down, axis=1) - down
-    return np.sum(up * (below + 0.5 * down), axis=1), up.sum(axis=1) * down.sum(axis=1)
+    up = counts[:, order]
+    down = up * (targets[order] != 1)
+    up -= down
+    if len(starts) < len(order):
+        up = np.add.reduceat(up, starts, axis=1)
+        down = np.add.reduceat(down, starts, axis=1)
+    below = np.cumsum(down, axis=1)
+    n_down = below[:, -1].copy()
+    down *= 0.5
+    below -= down
+    return np.einsum("ij,ij->i", up, below), up.sum(axis=1) * n_down
 
 
 def average_precision(scores: Floats, targets: Targets, counts: Floats | None = None) -> Floats:

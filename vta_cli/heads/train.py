@@ -17,7 +17,15 @@ from vta_cli.heads.judge import Targets, Task, blend_members, judge, judge_besid
 from vta_cli.heads.metrics import auc
 from vta_cli.heads.mlp import Mlp
 from vta_cli.heads.protocol import Fitted, Fitter
-from vta_cli.heads.registry import FEWEST_LABELS, HEADS, MEMBERS, NETWORKS, STAND_IN, resolve
+from vta_cli.heads.registry import (
+    FEWEST_LABELS,
+    FEWEST_TOGETHER,
+    HEADS,
+    MEMBERS,
+    NETWORKS,
+    STAND_IN,
+    resolve,
+)
 from vta_cli.heads.taste import Member, Taste
 from vta_cli.heads.viewed import mean_of_views, view_rows
 from vta_cli.records import TrainReport, Vectors
@@ -202,7 +210,8 @@ def _repeats(n: int) -> int:
 def _member_names(head: str, task: Task) -> tuple[tuple[str, ...], list[str]]:
     """Return the members that make sense for so few labels, and what to say about it."""
     if not task.tiny:
-        names = tuple(name for name in HEADS[head] if FEWEST_LABELS[name] <= task.n_rarer)
+        fewest = FEWEST_TOGETHER if len(HEADS[head]) > 1 else FEWEST_LABELS
+        names = tuple(name for name in HEADS[head] if fewest[name] <= task.n_rarer)
         if names:
             return names, []
     note = f"too few labels for the head {head!r}: the difference of the class means stands in"
