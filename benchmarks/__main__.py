@@ -33,6 +33,8 @@ BENCHMARKS = [
      ["--large", "--pictures", "32"], False),
     ("embedding, by stage", "embed_stages", ["--turns", "2", "--small", "16", "--large", "4"],
      ["--turns", "5"], False),
+    ("threads and worker processes", "embed_workers", ["--pictures", "64", "--turns", "1"],
+     [], False),
     ("classic backbone: speed", "classic_speed", None, [], False),
     ("near-duplicate join", "dedupe_join", ["--rows", "5000", "20000", "--peers"],
      ["--rows", "10000", "100000", "1000000", "--peers"], False),

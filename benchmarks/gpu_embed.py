@@ -4,8 +4,9 @@
 
 ViT-B/32 at 224, ViT-L/14 at 224 and at 336 px (timm's CLIP towers, random weights), on drawn JPEGs
 of 512 and 256 px. For each: `forward` is the network on batches that lie on the device, `fed` the
-same from views in the host's memory, `decode` reading, hashing, decoding and viewing on all
-cores without a network, `embed` the whole pipeline from the file list to the sealed shard.
+same from views in the host's memory, `decode` reading, hashing, decoding and viewing in a worker
+process for each core without a network, `threads` the same in threads of one process, `embed` the
+whole pipeline from the file list to the sealed shard, whose workers start meanwhile.
 `share` is embed over forward, `limit` embed over the smaller of forward and decode. Same
 precision and batch in all. With $OUT set, the results also go to $OUT/gpu_embed.json.
 """
@@ -25,6 +26,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from benchmarks.embed_workers import views_in_processes
 from vta_cli.backbones.registry import resolve
 from vta_cli.images.decode import decode
 from vta_cli.images.keys import key_of, read_bytes
@@ -115,7 +117,7 @@ def fed_rate(backbone, views, seconds, guess):
 
 
 def decode_rate(files, backbone, workers):
-    """Return pictures a second that the cores read, hash, decode and view."""
+    """Return pictures a second that threads of this process read, hash, decode and view."""
 
     def one(file):
         data = read_bytes(str(file))
@@ -148,19 +150,24 @@ def one_case(name, net, folder, sets, args):
             forward = forward_rate(backbone, views, args.seconds / 3)
             fed = fed_rate(backbone, views, args.seconds / 3, forward)
             sample = files[: min(len(files), 200 * args.workers)]
-            made = decode_rate(sample, backbone, args.workers)
+            in_threads = decode_rate(sample, backbone, args.workers)
+            seconds, _ = views_in_processes(
+                [str(file) for file in sample], args.workers, backbone.recipe.preprocess
+            )
+            made = len(sample) / seconds
             count = int(min(len(files), max(64, args.seconds * min(forward, made))))
             listed = folder / f"list-{net}-{px}.txt"
             listed.write_text("\n".join(map(str, files[:count])))
             began = time.perf_counter()
-            report = embed(store, Source([str(listed)]), [lane], Silent(), workers=args.workers)
+            report = embed(store, Source([str(listed)]), [lane], Silent())
             ended = count / (time.perf_counter() - began)
             assert sum(report.embedded.values()) == count, report
         limit = min(forward, made)
         rows.append({
             "net": name, "px": px, "kB": n_bytes / 1e3, "n": count, "batch": backbone.batch_size,
             "precision": backbone.recipe.precision, "forward": forward, "fed": fed,
-            "decode": made, "embed": ended, "share": ended / forward, "limit": ended / limit,
+            "decode": made, "threads": in_threads, "embed": ended,
+            "share": ended / forward, "limit": ended / limit,
             "bound": "forward" if forward < made else "decode",
             "stages_ms": {k: v / count * 1e3 for k, v in report.stages.items()},
         })  # fmt: skip
@@ -172,7 +179,8 @@ def show(row):
     stages = " ".join(f"{k} {v:.2f}" for k, v in row["stages_ms"].items())
     print(
         f"{row['net']:14}{row['px']:>5}{row['precision']:>6}{row['batch']:>6}{row['n']:>7}"
-        f"{row['forward']:>10.0f}{row['fed']:>10.0f}{row['decode']:>10.0f}{row['embed']:>10.0f}"
+        f"{row['forward']:>10.0f}{row['fed']:>10.0f}{row['decode']:>10.0f}"
+        f"{row['threads']:>10.0f}{row['embed']:>10.0f}"
         f"{row['share']:>7.2f}{row['limit']:>7.2f}  {row['bound']:8} {stages}",
         flush=True,
     )
@@ -194,7 +202,8 @@ def main():
     print(f"{place}, {args.workers} workers, torch {torch.__version__}")
     print(
         f"{'network':14}{'px':>5}{'':>6}{'batch':>6}{'images':>7}{'forward/s':>10}{'fed/s':>10}"
-        f"{'decode/s':>10}{'embed/s':>10}{'share':>7}{'limit':>7}  bound    stages, ms an image"
+        f"{'decode/s':>10}{'threads/s':>10}{'embed/s':>10}"
+        f"{'share':>7}{'limit':>7}  bound    stages, ms an image"
     )
     rows = []
     with tempfile.TemporaryDirectory() as made:
