@@ -18,7 +18,7 @@ from vta_cli.records import Keys, RaterFigures, Suspect
 
 NUMBERS = ("ordinal", "scores", "histograms")
 """Kinds whose labels are numbers; of votes the mean."""
-NOUNS = {"pairs": "pairs", "tags": "tags of images"}
+NOUNS = {"pairs": ("pair", "pairs"), "tags": ("tag of an image", "tags of images")}
 TIE = 0.5
 FEWEST = 5
 """Images below which a measure says nothing."""
@@ -139,16 +139,18 @@ def ceiling_notes(labels: LabelSet, keys: Mapping[str, bytes]) -> list[str]:
     """Say how far repeated judgements agree: no head can agree any better."""
     if labels.kind == "histograms":
         return []
-    what = NOUNS.get(labels.kind, "images")
+    one, several = NOUNS.get(labels.kind, ("image", "images"))
     notes = []
     for same_rater, who in ((True, "of one rater"), (False, "of two raters")):
         found = consistency(labels, keys, same_rater=same_rater)
         if not found.n_contents:
             continue
+        n = found.n_contents
+        what = f"1 {one} was" if n == 1 else f"{n:,} {several} were"
         measured = labels.kind in ("ordinal", "scores") and np.isfinite(found.mean_difference)
         apart = f", {found.mean_difference:.3g} apart on average" if measured else ""
         notes.append(
-            f"{found.n_contents:,} {what} were judged more than once: judgements {who} agree in "
+            f"{what} judged more than once: judgements {who} agree in "
             f"{100 * found.agreement:.0f} %{apart}; no head can do better"
         )
     return notes
