@@ -27,7 +27,7 @@ from vta_cli.store.store import Store
 
 BLOCK_ROWS = 4096
 """Images looked up and written together; as many as a page of the catalogue has."""
-BLOCK_NUMBERS = 3 << 18
+BLOCK_NUMBERS = 3 << 17
 """Numbers read together, but for whole pieces of the heads: they stay in the processor's caches."""
 SUFFIX = ".safetensors"
 HEAD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,100}")
