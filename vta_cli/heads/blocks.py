@@ -245,18 +245,10 @@ def _fill(
             target[...] = part
 
 
-def _squares(x: NDArray[_Float]) -> NDArray[_Float]:
-    """Return the squared length of each row, shape (n,)."""
-    if x.dtype == np.float32:
-        return row_dots(x, x)
-    found: NDArray[_Float] = np.einsum("ij,ij->i", x, x)
-    return found
-
-
 def reciprocal_norms(rows: NDArray[_Float]) -> NDArray[_Float]:
     """Return what scales each row to unit length, shape (n,); 1 for rows of zeros."""
     with np.errstate(over="ignore", invalid="ignore"):
-        norms = np.sqrt(_squares(rows))
+        norms = np.sqrt(row_dots(rows, rows))
         if not len(norms) or (norms.min() > EMPTY_NORM and norms.max() < np.inf):
             return np.reciprocal(norms, out=norms)
         large = np.flatnonzero(~np.isfinite(norms))
