@@ -47,6 +47,7 @@ BENCHMARKS = [
     ("training", "train_speed", ["--sizes", "200x6784", "4000x768", "--turns", "1"], [], False),
     ("learning while labelling", "retrain_speed",
      ["--labels", "200", "--images", "20000", "--dim", "768", "--runs", "3"], [], False),
+    ("answers of the labelling page", "page_speed", None, [], False),
     ("heads against the original", "heads_vs_original", None, [], True),
     ("labels needed by strategy", "labelling_simulation",
      None, [], True),
