@@ -1,5 +1,6 @@
 """A second `vta dedupe` compares only what is new, and says what a first one would say."""
 
+import os
 import shutil
 
 import numpy as np
@@ -156,3 +157,23 @@ def test_what_cannot_be_kept_is_no_error(library, monkeypatch):
     monkeypatch.setattr("vta_cli.store.pairs.np.savez", full)
     assert len(run(folder)[0]) == 60
     assert not files(folder)
+
+
+def test_the_memories_used_last_are_kept(library, monkeypatch):
+    """Use counts, not age; what a killed run left behind goes after a day."""
+    folder, _ = library
+    monkeypatch.setattr("vta_cli.store.pairs.MOST_FILES", 2)
+    run(folder, threshold=0.96)
+    run(folder, threshold=0.97)
+    first, second = sorted(files(folder), key=lambda path: path.stat().st_mtime_ns)
+    old, young = (first.with_name(f".{name}.tmp") for name in ("old", "young"))
+    for path in (first, second, old, young):
+        path.touch()
+        os.utime(path, (1e9, 1e9))
+    os.utime(young)
+    run(folder, threshold=0.96)
+    run(folder, threshold=0.98)
+    assert first.exists()
+    assert not second.exists()
+    assert young.exists()
+    assert not old.exists()

@@ -16,7 +16,7 @@ from vta_cli.errors import StoreError
 from vta_cli.neighbors.join import Pairs, lossless_margin, restrict
 from vta_cli.pipelines.sources import Source
 from vta_cli.records import Keys
-from vta_cli.store.pairs import KeptPairs, pairs_path, read_pairs, write_pairs
+from vta_cli.store.pairs import KeptPairs, pairs_path, read_pairs, touch_pairs, write_pairs
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
@@ -89,6 +89,7 @@ class Memory:
         if self._read_only or len(keys) < FEWEST:
             return
         if kept and len(kept.keys) == len(keys) and (kept.locate(keys, marks) >= 0).all():
+            touch_pairs(self._path)
             return
         made = KeptPairs(keys, marks, pairs.left, pairs.right, pairs.similarity, pairs.left_same)
         try:

@@ -7,7 +7,9 @@ the room knows keys and arrays, not what makes two of them alike.
 
 import contextlib
 import io
+import os
 import secrets
+import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ MOST_FILES = 16
 """Files kept; the one used longest ago goes first."""
 
 _SUFFIX = ".npz"
+_DEAD_S = 86_400.0
+"""A temporary file of this age is that of a killed run [s]."""
 _FIELDS = ("keys", "marks", "left", "right", "similarity", "same_row", "same_first")
 
 
@@ -110,13 +114,21 @@ def write_pairs(path: Path, kept: KeptPairs) -> None:
             with contextlib.suppress(OSError):
                 temp.unlink()
             raise
-        for old in sorted(path.parent.glob(f"*{_SUFFIX}"), key=_age)[MOST_FILES:]:
+        left = [temp for temp in path.parent.glob(f".*{TEMP_SUFFIX}") if _age_s(temp) > _DEAD_S]
+        kept = sorted(path.parent.glob(f"[!.]*{_SUFFIX}"), key=_age_s)
+        for old in (*left, *kept[MOST_FILES:]):
             old.unlink(missing_ok=True)
 
 
-def _age(path: Path) -> float:
+def touch_pairs(path: Path) -> None:
+    """Note that a file was used; where that cannot be noted, it may go the sooner."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+def _age_s(path: Path) -> float:
     try:
-        return -path.stat().st_mtime
+        return time.time() - path.stat().st_mtime
     except OSError:  # another process was faster
         return 0.0
 
