@@ -115,8 +115,8 @@ def write_pairs(path: Path, kept: KeptPairs) -> None:
                 temp.unlink()
             raise
         left = [temp for temp in path.parent.glob(f".*{TEMP_SUFFIX}") if _age_s(temp) > _DEAD_S]
-        kept = sorted(path.parent.glob(f"[!.]*{_SUFFIX}"), key=_age_s)
-        for old in (*left, *kept[MOST_FILES:]):
+        whole = sorted(path.parent.glob(f"[!.]*{_SUFFIX}"), key=_age_s)
+        for old in (*left, *whole[MOST_FILES:]):
             old.unlink(missing_ok=True)
 
 
