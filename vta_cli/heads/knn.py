@@ -116,9 +116,10 @@ def _templates(
 ) -> tuple[Floats, Floats, Floats]:
     """Return templates (m, r), the weight of their positives and of all their rows (m,)."""
     own = np.unique(own, return_inverse=True)[1]
-    mass = np.bincount(own, weights)
+    mass = np.bincount(own, weights).astype(np.float64)
     sums = np.stack([np.bincount(own, weights * column) for column in rows.T], axis=1)
-    return sums / mass[:, None], np.bincount(own, weights * (targets == 1)), mass
+    positive = np.bincount(own, weights * (targets == 1)).astype(np.float64)
+    return sums / mass[:, None], positive, mass
 
 
 def _settings(candidate: tuple[int, float], templates: Floats) -> Floats:
