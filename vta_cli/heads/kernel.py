@@ -17,9 +17,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.heads.blocks import Floats, Singles
+from vta_cli.heads.blocks import Floats
 from vta_cli.heads.choice import choose
 from vta_cli.heads.design import Design, squared_distances
+from vta_cli.heads.dots import Singles
 from vta_cli.heads.parts import RadialPart
 from vta_cli.heads.protocol import Fitted
 
