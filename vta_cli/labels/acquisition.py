@@ -245,8 +245,8 @@ def focus(scores: Floats, *, share: float = 0.3, centre: float = 0.5) -> tuple[f
     scores : ndarray of shape (n,), float64
         Of the unlabelled images; NaN are passed over.
     share : float
-        How much of them should lie inside. A fifth, three tenths and a half did about alike in
-        `benchmarks/labelling_simulation.py`.
+        How much of them should lie inside. A fifth, three tenths and a half did about
+        alike in `benchmarks/labelling_simulation.py`.
 
     Returns
     -------
