@@ -76,7 +76,7 @@ def band(pool: Pool, n: int, random: np.random.Generator) -> Ints:
     general = _sample(candidates, max(SHORTLIST, n), random)
     rows = random.permutation(np.union1d(near, general))
     is_near, is_general = np.isin(rows, near), np.isin(rows, general)
-    worth = random.random(len(rows))
+    worth: Floats = random.random(len(rows))
     telling = None
     if pool.design is not None:
         told = _sample(np.setdiff1d(pool.seen, pool.design.known), MAX_TOLD, random)
