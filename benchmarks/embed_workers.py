@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks import table
 from benchmarks.classic_speed import drawn
 from vta_cli.backbones.registry import resolve
 from vta_cli.pipelines.crew import Crew
@@ -125,6 +126,9 @@ def show(name: str, count: int, found: dict[str, list[tuple[float, float]]]) -> 
         wall = statistics.median(wall for wall, _ in times)
         core = statistics.median(core for _, core in times)
         print(f"{name:10}{way:12}{count / wall:10.1f}{core / count * 1e3:14.1f}", flush=True)
+    walls = {way: [wall for wall, _ in times] for way, times in found.items()}
+    stage = f"{name} of {count} pictures in processes, by the clock"
+    table.row(stage, walls["processes"], "the same in threads", walls["threads"])
 
 
 def main() -> None:
