@@ -71,7 +71,11 @@ export function makePanel(root) {
   const low = range("low", "Lower limit");
   const high = range("high", "Upper limit");
   const shown = el("span", { class: "small" });
-  const follow = el("input", { type: "checkbox", id: "follow", onchange: () => post("settings", { follow: follow.checked }).catch(fail) });
+  let telling = 0;  // a state from before the answer would undo the click
+  const follow = el("input", { type: "checkbox", id: "follow", onchange: () => {
+    telling += 1;
+    post("settings", { follow: follow.checked }).catch(fail).finally(() => { telling -= 1; });
+  } });
   const strategy = el("select", { id: "strategy", onchange: () => post("settings", { strategy: strategy.value }).catch(fail) });
   const every = el("select", { id: "every", "aria-label": "When to learn", onchange: () => post("settings", { every: Number(every.value) }).catch(fail) },
     ...[[0, "only when asked"], [5, "every 5 labels"], [10, "every 10 labels"], [25, "every 25 labels"], [100, "every 100 labels"]]
@@ -171,7 +175,7 @@ export function makePanel(root) {
       }
       every.value = state.settings.every;
     }
-    follow.checked = state.settings.follow;
+    if (!telling) follow.checked = state.settings.follow;
     if (!holding) {
       low.value = state.settings.low;
       high.value = state.settings.high;
