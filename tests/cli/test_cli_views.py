@@ -179,7 +179,7 @@ def test_a_head_of_whole_pictures_is_shown_tiles_and_says_so(tiled, drawn, vta, 
     wanted = {name: float(row["score"]) for name, row in tiles.items()}
     ran = vta("sort", *shown, cwd=tiled)
     assert {name: float(row["score"]) for name, row in rows_of(ran.out).items()} == wanted
-    ran = vta("filter", *shown, "--threshold", max(wanted.values()) - 1e-6, cwd=tiled)
+    ran = vta("filter", *shown, "--threshold", max(wanted.values()), cwd=tiled)
     assert ran.out.rpartition("/")[2].strip() == max(wanted, key=wanted.get)
     ran = vta("dedupe", *shown, "--keep", "best", "--threshold", "0.5", cwd=tiled)
     assert "it is shown five-crop ones" in ran.err

@@ -49,9 +49,9 @@ class Rule:
         """Tell which scores lie in the band, shape (n,); NaN never does."""
         kept = ~np.isnan(scores)
         if self.low is not None:
-            kept &= scores >= self.low
+            kept &= _reached(np.greater_equal, scores, self.low)
         if self.high is not None:
-            kept &= scores <= self.high
+            kept &= _reached(np.less_equal, scores, self.high)
         return kept
 
 
@@ -127,6 +127,19 @@ def make_rule(
         )
     count, share = parse_top(top) if top is not None else (None, None)
     return Rule(low, high, count, share)
+
+
+def _reached(compare: np.ufunc, scores: NDArray[np.float64], bound: float) -> NDArray[np.bool_]:
+    """Compare scores with a bound as both are printed, in six digits.
+
+    A bound is mostly copied from printed scores; it has to reach the image that it came from.
+    """
+    reached: NDArray[np.bool_] = compare(scores, bound)
+    if float(f"{bound:.6g}") == bound:
+        near = ~reached & np.isclose(scores, bound, rtol=1e-5, atol=0)
+        printed = [float(f"{score:.6g}") for score in scores[near].tolist()]
+        reached[near] = compare(printed, bound)
+    return reached
 
 
 def check_range(rule: Rule, low: float, high: float, *, what: str) -> None:
