@@ -129,7 +129,7 @@ def train(
             help="For yes and no: ensemble (default), logistic, kernel, knn, boosting, mlp; "
             "scores: ridge (default), mlp; tiers: ordinal (default), ridge, mlp; classes: softmax "
             "(default), mlp; votes: distribution (default), ridge, mlp. mlp is a residual network "
-            "and needs the extra nets."
+            "and needs the extra nets; stopped or killed, the same command goes on."
         ),
     ] = None,
     config: Annotated[

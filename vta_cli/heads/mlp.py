@@ -7,7 +7,8 @@ copy of what judges it.
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from vta_cli.heads.design import Design
 from vta_cli.heads.distribution import emd
 from vta_cli.heads.layered import Output, finish
 from vta_cli.heads.layers import forward
+from vta_cli.heads.mlp_checkpoint import Checkpoint, Each, Fit, Moments, Standing
 from vta_cli.heads.mlp_state import State, kept_folds
 from vta_cli.heads.network import Settings, layers_of, n_parameters, settings_of
 from vta_cli.heads.network_part import NetworkPart
@@ -99,6 +101,7 @@ def train_network(
     state: State | None = None,
     device: str = "auto",
     tell: Tell | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Networked:
     """Fit the network for judgements that are not yes or no, out of fold and for good.
 
@@ -111,6 +114,8 @@ def train_network(
     fold_of : ndarray of shape (n,), int64
     state : State, optional
         To go on from.
+    checkpoint : Checkpoint, optional
+        Where to write how far it is, and to go on from if it is of this very training.
     """
     loss, output = OUTPUTS[wanted.kind]
     low, high = wanted.scale if wanted.kind in ("scores", "ordinal", "histograms") else (0.0, 1.0)
@@ -138,7 +143,10 @@ def train_network(
             if wanted.kind == "classes"
             else Promise("distribution", low, high, values=wanted.values)
         )
-    runs = _run(rows, y, weights, loss, n_out, fold_of, settings, seed, state, device, tell)
+    checkpoint = _begun(checkpoint, rows, y, weights, loss, fold_of, settings, seed, state, device)
+    runs = _run(
+        rows, y, weights, loss, n_out, fold_of, settings, seed, state, device, tell, checkpoint
+    )
     out = np.empty((len(rows), n_out))
     for fold, layers in enumerate(runs.folds):
         held = fold_of == fold
@@ -175,7 +183,7 @@ class _Runs:
     detail: str
     mean: Floats
     scale: float
-    last: Any  # network_fit.Fit
+    last: Fit
     arrays: list[Any]
 
     def state(
@@ -210,8 +218,8 @@ def _run(
     state: State | None,
     device: str,
     tell: Tell | None,
+    checkpoint: Checkpoint,
 ) -> _Runs:
-    require_torch()
     torch_side = resolve(NETWORK_FIT)
     mean, scale = _scaling(rows, settings) if state is None else (state.mean, state.scale)
     problem = torch_side.Problem(
@@ -232,12 +240,12 @@ def _run(
         if state is not None:
             start = state.start(number if own else None)
             if not own and state.n_updates:
-                moments = torch_side.Moments(state.first, state.second, state.n_updates)
-        one = torch_side.fit(
-            problem, everything[~judged & ~stop], everything[stop], settings,
+                moments = Moments(state.first, state.second, state.n_updates)
+        make = partial(
+            torch_side.fit, problem, everything[~judged & ~stop], everything[stop], settings,
             seed * 1_000 + number, start=start, moments=moments, device=device,
         )  # fmt: skip
-        fits.append(one)
+        fits.append(checkpoint.fit(partial(_made, make, own)))
     if not all(np.isfinite(array).all() for one in fits for array in one.arrays.values()):
         raise HeadError(
             "diverged",
@@ -265,6 +273,20 @@ def _run(
     )
 
 
+def _begun(checkpoint: Checkpoint | None, *decides: object) -> Checkpoint:
+    """Return the checkpoint of the training that these things and the version of torch decide."""
+    require_torch()
+    found = checkpoint or Checkpoint()
+    found.begin(resolve(NETWORK_FIT).VERSION, *decides)
+    return found
+
+
+def _made(make: Callable[..., Fit], own: bool, at: Standing | None, each: Each) -> Fit:
+    """Make a fit; of those of the folds nobody needs the optimiser's state."""
+    found = make(at=at, each=each)
+    return replace(found, moments=Moments({}, {}, 0)) if own else found
+
+
 def _scaling(rows: NDArray[np.float32], settings: Settings) -> tuple[Floats, float]:
     """Return what is taken off the rows and what they are multiplied by; no label is involved."""
     if settings.rows != "standard":
@@ -289,6 +311,7 @@ class Mlp:
         state: State | None = None,
         ids: NDArray[np.uint8] | None = None,
         device: str = "auto",
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.settings = settings_of(settings or {}, None if state is None else state.settings)
         if self.settings.loss:
@@ -298,6 +321,7 @@ class Mlp:
                 hint="leave it out",
             )
         self._from, self._ids, self._device = state, ids, device
+        self._checkpoint = checkpoint
         self.curve: Curve | None = None
         self.state: State | None = None
 
@@ -322,10 +346,14 @@ class Mlp:
         y = targets.astype(np.float32)
         raw_oof = np.zeros(folds.shape)
         deals = list(folds) or [np.zeros(0, dtype=np.int64)]
+        checkpoint = _begun(
+            self._checkpoint, design.unit, y, weights, folds, self.settings, seed, self._from,
+            self._device,
+        )  # fmt: skip
         for repeat, fold_of in enumerate(deals):
             runs = _run(
                 design.unit, y, weights / weights.mean(), loss, 1, fold_of, self.settings,
-                seed + repeat, self._from, self._device, None,
+                seed + repeat, self._from, self._device, None, checkpoint,
             )  # fmt: skip
             for fold, layers in enumerate(runs.folds):
                 held = fold_of == fold

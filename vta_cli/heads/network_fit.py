@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from vta_cli.heads.mlp_checkpoint import Each, Fit, Moments, Standing, curve_of
 from vta_cli.heads.network import NAMES, Arrays, Settings, first_arrays
-from vta_cli.records import Curve
 
 SMALL = 1_000_000
 """Below so many parameters one thread is the fastest, and a CPU no slower than a GPU."""
+VERSION = str(torch.__version__)
 ROUND = 1e-4
 """Added under the root of the earth mover's distance, whose slope is unbounded at 0."""
 EVALUATED = 4_096
@@ -48,24 +49,6 @@ class Problem:
     n_out: int
 
 
-@dataclass(frozen=True)
-class Moments:
-    """State of AdamW: running means of gradients and of their squares, and the updates made."""
-
-    first: Arrays
-    second: Arrays
-    n_updates: int
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A fitted network: its arrays at the best epoch, the optimiser's state then, its losses."""
-
-    arrays: Arrays
-    moments: Moments
-    curve: Curve
-
-
 def fit(
     problem: Problem,
     rows: NDArray[np.int64],
@@ -76,6 +59,8 @@ def fit(
     start: Arrays | None = None,
     moments: Moments | None = None,
     device: str = "auto",
+    at: Standing | None = None,
+    each: Each | None = None,
 ) -> Fit:
     """Train on some rows and keep the state of the least loss on others.
 
@@ -89,6 +74,10 @@ def fit(
         Where to go on from.
     device : str
         Of torch; ``auto``: a GPU for large networks, if there is one.
+    at : Standing, optional
+        Where this same fit stood; the outcome is that of a fit that was never left, to the bit.
+    each : callable, optional
+        Called after each batch.
     """
     arrays = start or first_arrays(settings, problem.x.shape[1], problem.n_out, seed)
     n_numbers = sum(array.size for array in arrays.values())
@@ -100,7 +89,7 @@ def fit(
     try:
         with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
             torch.manual_seed(seed)
-            return _descend(problem, rows, held, settings, arrays, moments, place)
+            return _descend(problem, rows, held, settings, arrays, moments, place, at, each)
     finally:
         torch.set_num_threads(before)
 
@@ -113,13 +102,73 @@ def _descend(
     arrays: Arrays,
     moments: Moments | None,
     place: torch.device,
+    at: Standing | None,
+    each: Each | None,
 ) -> Fit:
     x, y, weights = (
         torch.from_numpy(np.ascontiguousarray(part)).to(place)
         for part in (problem.x, problem.y, problem.weights)
     )
+    if at is not None:
+        arrays, moments = at.now
+    params, optimiser = _optimiser(arrays, moments, settings, place)
+    total = settings.samples(len(rows))
+    order = torch.from_numpy(rows)
+    best: tuple[Arrays, Moments] | None = None
+    least, since, seen, best_at = math.inf, 0, 0, 0
+    points: list[tuple[int, float, float, float]] = []
+    shuffled, taken, lost, counted = order[:0], 0, 0.0, 0
+    if at is not None:
+        best, least, since, best_at = at.best, at.least, at.since, at.best_at
+        points, seen, lost, counted = list(at.points), at.seen, at.lost, at.counted
+        shuffled, taken = torch.from_numpy(at.shuffled), at.place
+        _set_rng(at.rng, place)
+
+    def standing() -> Standing:
+        return Standing(
+            now=_snapshot(params, optimiser), best=best, rng=_rng(place),
+            shuffled=shuffled.numpy(), place=taken, counted=counted, seen=seen, lost=lost,
+            least=least, since=since, best_at=best_at, points=points,
+        )  # fmt: skip
+
+    while seen < total:
+        if not len(shuffled):
+            shuffled, taken, lost, counted = order[torch.randperm(len(order))], 0, 0.0, 0
+        take = shuffled[taken : min(taken + settings.batch, taken + total - seen)].to(place)
+        rate = rate_at(settings, seen, total)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        out = _forward(params, x[take], settings.dropout)
+        loss = (_losses(out, y[take], problem.loss) * weights[take]).mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
+        optimiser.step()
+        lost, counted = lost + float(loss.detach()) * len(take), counted + len(take)
+        taken, seen = taken + len(take), seen + len(take)
+        if taken == len(shuffled) or seen >= total:  # the epoch's end
+            now = _measure(params, x, y, weights, held, problem.loss, place)
+            points.append((seen, lost / counted, now, rate))
+            shuffled = order[:0]
+            since += 1
+            if now < least or not len(held):
+                least, since, best_at = now, 0, len(points) - 1
+                if len(held) or seen >= total:
+                    best = _snapshot(params, optimiser)
+            if len(held) and settings.patience and since >= settings.patience:
+                break
+        if each is not None and seen < total:
+            each(standing)
+    # a loss that was never a number leaves no best state: the last one then says so by its values
+    found, state = best or _snapshot(params, optimiser)
+    return Fit(found, state, curve_of(points, best_at))
+
+
+def _optimiser(
+    arrays: Arrays, moments: Moments | None, settings: Settings, place: torch.device
+) -> tuple[dict[str, torch.Tensor], torch.optim.AdamW]:
+    # torch's own memory, which is aligned alike: products of matrices may differ in their last bits
     params = {
-        name: torch.from_numpy(array.copy()).to(place).requires_grad_()
+        name: torch.tensor(array, device=place, requires_grad=True)
         for name, array in arrays.items()
     }
     optimiser = torch.optim.AdamW(
@@ -130,45 +179,25 @@ def _descend(
         for name, param in params.items():
             optimiser.state[param] = {
                 "step": torch.tensor(float(moments.n_updates), device=place),
-                "exp_avg": torch.from_numpy(moments.first[name].copy()).to(place),
-                "exp_avg_sq": torch.from_numpy(moments.second[name].copy()).to(place),
+                "exp_avg": torch.tensor(moments.first[name], device=place),
+                "exp_avg_sq": torch.tensor(moments.second[name], device=place),
             }
-    total = settings.samples(len(rows))
-    order = torch.from_numpy(rows)
-    best: tuple[Arrays, Moments] | None = None
-    least, since, seen = math.inf, 0, 0
-    points: list[tuple[int, float, float, float]] = []
-    best_at = 0
-    while seen < total:
-        lost, counted, rate = 0.0, 0, settings.lr
-        shuffled = order[torch.randperm(len(order))]
-        for start in range(0, len(shuffled), settings.batch):
-            take = shuffled[start : min(start + settings.batch, start + total - seen)].to(place)
-            rate = rate_at(settings, seen, total)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            out = _forward(params, x[take], settings.dropout)
-            loss = (_losses(out, y[take], problem.loss) * weights[take]).mean()
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch's own
-            optimiser.step()
-            lost, counted = lost + float(loss.detach()) * len(take), counted + len(take)
-            seen += len(take)
-            if seen >= total:
-                break
-        now = _measure(params, x, y, weights, held, problem.loss, place)
-        points.append((seen, lost / counted, now, rate))
-        since += 1
-        if now < least or not len(held):
-            least, since, best_at = now, 0, len(points) - 1
-            if len(held) or seen >= total:
-                best = _snapshot(params, optimiser)
-        if len(held) and settings.patience and since >= settings.patience:
-            break
-    # a loss that was never a number leaves no best state: the last one then says so by its values
-    found, state = best or _snapshot(params, optimiser)
-    samples, train, kept, rates = zip(*points, strict=True)
-    return Fit(found, state, Curve(samples, train, kept, rates, best_at))
+    return params, optimiser
+
+
+def _rng(place: torch.device) -> NDArray[np.uint8]:
+    """Return the state of the CPU's generator, and of the GPU's behind it."""
+    parts = [torch.get_rng_state()]
+    if place.type == "cuda":
+        parts.append(torch.cuda.get_rng_state(place))
+    return np.concatenate([part.numpy() for part in parts])
+
+
+def _set_rng(state: NDArray[np.uint8], place: torch.device) -> None:
+    size = len(torch.get_rng_state())
+    torch.set_rng_state(torch.from_numpy(state[:size].copy()))
+    if place.type == "cuda":
+        torch.cuda.set_rng_state(torch.from_numpy(state[size:].copy()), place)
 
 
 def rate_at(settings: Settings, seen: int, total: int) -> float:

@@ -28,6 +28,7 @@ from vta_cli.heads.judge_kinds import (
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.learner import Learner, Solution
 from vta_cli.heads.mlp import losses_of, require_torch, train_network
+from vta_cli.heads.mlp_checkpoint import Checkpoint
 from vta_cli.heads.mlp_state import State, kept_folds
 from vta_cli.heads.network import Settings
 from vta_cli.heads.reduced import Reduced, reduce
@@ -62,6 +63,8 @@ class Gradients:
         Of torch, or ``auto``.
     keep : callable or None
         Given the state of the new head.
+    checkpoint : Checkpoint or None
+        Where to write how far the training is.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -69,6 +72,7 @@ class Gradients:
     ids: NDArray[np.uint8] | None = None
     device: str = "auto"
     keep: Callable[[State], None] | None = None
+    checkpoint: Checkpoint | None = None
 
 
 def head_for(kind: str, head: str | None) -> str:
@@ -336,7 +340,7 @@ def _network(
 
     found = train_network(
         design.unit, by_view(wanted, n_views), np.repeat(fold_of, n_views), by.settings, seed,
-        state=by.state, device=by.device, tell=step,
+        state=by.state, device=by.device, tell=step, checkpoint=by.checkpoint,
     )  # fmt: skip
     state = replace(found.state, ids=by.ids, fold_of=None if by.ids is None else fold_of)
     out, trained = (mean_of_views(x.T, n_views).T for x in (found.out, found.trained))

@@ -32,7 +32,13 @@ from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
 from vta_cli.pipelines.remembered import remember
 from vta_cli.pipelines.sources import Source, refs_of
 from vta_cli.pipelines.spaces import default_threshold
-from vta_cli.pipelines.train_gradients import head_of, id_rows, member, save_beside
+from vta_cli.pipelines.train_gradients import (
+    checkpointed,
+    head_of,
+    id_rows,
+    member,
+    save_beside,
+)
 from vta_cli.pipelines.views import one_vector, to_learn
 from vta_cli.records import Curve, ImageRef, RaterFigures, Suspect, TrainReport
 from vta_cli.store.space import Space
@@ -131,23 +137,25 @@ def train(
     blocks = to_learn(vectors)
     groups = near_copies([one_vector(v) for v in vectors], default_threshold(known.spaces))
     network = None
-    if plan.head in NETWORKS:
-        network = member(store, plan.by, known.spaces, id_rows(judged.keys))
-    with told_steps(progress) as tell:
-        taste, report = train_binary(
-            blocks, judged.targets, head=plan.head or DEFAULT_HEAD, groups=groups,
-            weights=judged.weights, n_folds=plan.n_folds, seed=plan.seed, progress=tell,
-            normalise=network is None or network.settings.rows != "raw", network=network,
-        )  # fmt: skip
-    taste.recipes = tuple(space.recipe.to_json() for space in known.spaces)
-    doubtful = doubtful_labels(report.oof_scores, report.targets)
-    answers = answers_of(doubtful, judged.keys)
-    taste.meta.update(_meta(plan, known.spaces, judged, report))
-    taste.meta.update(remember(judged.keys, judged.targets, answers))
-    if network is not None:
-        taste.meta["settings"] = network.settings.to_json()
-        save_beside(path, network.state, network.curve)
-    taste.save(path)
+    with checkpointed(plan.head, path, progress) as checkpoint:
+        if plan.head in NETWORKS:
+            ids = id_rows(judged.keys)
+            network = member(store, plan.by, known.spaces, ids, checkpoint)
+        with told_steps(progress) as tell:
+            taste, report = train_binary(
+                blocks, judged.targets, head=plan.head or DEFAULT_HEAD, groups=groups,
+                weights=judged.weights, n_folds=plan.n_folds, seed=plan.seed, progress=tell,
+                normalise=network is None or network.settings.rows != "raw", network=network,
+            )  # fmt: skip
+        taste.recipes = tuple(space.recipe.to_json() for space in known.spaces)
+        doubtful = doubtful_labels(report.oof_scores, report.targets)
+        answers = answers_of(doubtful, judged.keys)
+        taste.meta.update(_meta(plan, known.spaces, judged, report))
+        taste.meta.update(remember(judged.keys, judged.targets, answers))
+        if network is not None:
+            taste.meta["settings"] = network.settings.to_json()
+            save_beside(path, network.state, network.curve)
+        taste.save(path)
     notes = (
         *labels.problems, *judged.notes, *lost_notes(known.lost),
         *ceiling_notes(labels, known.keys), *report.notes,

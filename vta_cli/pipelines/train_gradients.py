@@ -4,7 +4,8 @@ import csv
 import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from vta_cli.errors import HeadError, UsageError
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.mlp import Mlp, require_torch
+from vta_cli.heads.mlp_checkpoint import SUFFIX as CHECKPOINT
+from vta_cli.heads.mlp_checkpoint import Checkpoint
 from vta_cli.heads.mlp_state import SUFFIX, State
 from vta_cli.heads.network import settings_of
 from vta_cli.heads.persist import read
@@ -21,7 +24,9 @@ from vta_cli.heads.registry import NETWORKS
 from vta_cli.heads.saved import load_head
 from vta_cli.heads.train_kinds import Gradients
 from vta_cli.pages.curve import curve_svg
+from vta_cli.pipelines.interrupt import StopRequest
 from vta_cli.pipelines.labelled import ByGradients
+from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.score import ANY_WEIGHTS, find_head
 from vta_cli.records import Curve
 from vta_cli.store.space import Space
@@ -57,17 +62,41 @@ def gradients(
     spaces: Sequence[Space],
     ids: NDArray[np.uint8],
     kept: list[State],
+    checkpoint: Checkpoint,
 ) -> Gradients:
     """Return how to train judgements that are not yes or no; the new state is put into `kept`."""
     state = _state(store, by, spaces)
     settings = settings_of(by.settings, None if state is None else state.settings)
-    return Gradients(settings, state, ids, by.device, kept.append)
+    return Gradients(settings, state, ids, by.device, kept.append, checkpoint)
 
 
-def member(store: Store, by: ByGradients, spaces: Sequence[Space], ids: NDArray[np.uint8]) -> Mlp:
+def member(
+    store: Store,
+    by: ByGradients,
+    spaces: Sequence[Space],
+    ids: NDArray[np.uint8],
+    checkpoint: Checkpoint,
+) -> Mlp:
     """Return the member that learns yes and no."""
     state = _state(store, by, spaces)
-    return Mlp(by.settings, state=state, ids=ids, device=by.device)
+    return Mlp(by.settings, state=state, ids=ids, device=by.device, checkpoint=checkpoint)
+
+
+@contextmanager
+def checkpointed(head: str | None, path: Path, progress: Progress) -> Iterator[Checkpoint]:
+    """Keep a checkpoint beside the file of a head that learns by gradients, and heed Ctrl-C.
+
+    It is removed at the end, when the head is saved; of other heads there is none.
+    """
+    if head not in NETWORKS:
+        yield Checkpoint()
+        return
+    with StopRequest() as stop:
+        kept = Checkpoint(
+            path.with_suffix(CHECKPOINT), stop=lambda: stop.requested, say=progress.warn
+        )
+        yield kept
+        kept.remove()
 
 
 def id_rows(keys: NDArray[Any]) -> NDArray[np.uint8]:

@@ -32,7 +32,13 @@ from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.raters import answers_of, ceiling_notes, questions_of, rater_figures
 from vta_cli.pipelines.remembered import remember
 from vta_cli.pipelines.spaces import default_threshold
-from vta_cli.pipelines.train_gradients import gradients, head_of, id_rows, save_beside
+from vta_cli.pipelines.train_gradients import (
+    checkpointed,
+    gradients,
+    head_of,
+    id_rows,
+    save_beside,
+)
 from vta_cli.pipelines.views import one_vector, to_learn
 from vta_cli.records import Curve, KindReport, RaterFigures, Suspect
 from vta_cli.store.space import Space
@@ -101,22 +107,24 @@ def train_labels(
     groups = near_copies([one_vector(v) for v in vectors], default_threshold(known.spaces))
     by = None
     states: list[State] = []
-    if plan.head in NETWORKS:
-        by = gradients(store, plan.by, known.spaces, id_rows(judged.keys), states)
-    with told_steps(progress) as tell:
-        head, report = train_kind(
-            blocks, wanted, head=plan.head, groups=groups,
-            n_folds=plan.n_folds, seed=plan.seed, progress=tell, gradients=by,
-        )  # fmt: skip
-    answers = {} if wanted.pairs is not None else answers_of(report.suspects, judged.keys)
-    head = head.with_meta(
-        recipes=[space.recipe.to_json() for space in known.spaces],
-        **_meta(plan, known.spaces, report),
-        **remember(judged.keys, wanted.numbers, answers),
-    )
-    if states:
-        save_beside(path, states[0], report.curve)
-    head.save(path)
+    with checkpointed(plan.head, path, progress) as checkpoint:
+        if plan.head in NETWORKS:
+            ids = id_rows(judged.keys)
+            by = gradients(store, plan.by, known.spaces, ids, states, checkpoint)
+        with told_steps(progress) as tell:
+            head, report = train_kind(
+                blocks, wanted, head=plan.head, groups=groups,
+                n_folds=plan.n_folds, seed=plan.seed, progress=tell, gradients=by,
+            )  # fmt: skip
+        answers = {} if wanted.pairs is not None else answers_of(report.suspects, judged.keys)
+        head = head.with_meta(
+            recipes=[space.recipe.to_json() for space in known.spaces],
+            **_meta(plan, known.spaces, report),
+            **remember(judged.keys, wanted.numbers, answers),
+        )
+        if states:
+            save_beside(path, states[0], report.curve)
+        head.save(path)
     notes = (
         *labels.problems, *judged.notes, *lost_notes(known.lost),
         *ceiling_notes(labels, known.keys), *report.notes,
