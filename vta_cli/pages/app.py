@@ -116,22 +116,22 @@ def _api(session: SessionLike, looker: LookerLike, cups: CupsLike) -> list[Route
 
     def judge(body: Mapping[str, Any]) -> dict[str, Any]:
         verdicts = [(_key(item.get("key")), _label(item)) for item in _list(body, "verdicts")]
-        batch = session.judge(verdicts, _word(body, "mode"))
-        return {"batch": batch, "next": _next(body), "state": session.state()}
+        batch = session.judge(verdicts, _word(body, "mode"), _page(body))
+        return {"batch": batch, "next": _next(body), "state": session.state(_page(body))}
 
     def _next(body: Mapping[str, Any]) -> list[dict[str, Any]]:
         n = _number(body.get("next", 0))
         return session.next(n, [_key(key) for key in _list(body, "exclude")]) if n else []
 
     def following(body: Mapping[str, Any]) -> dict[str, Any]:
-        return {"next": _next(body), "state": session.state()}
+        return {"next": _next(body), "state": session.state(_page(body))}
 
-    def undo(_body: Mapping[str, Any]) -> dict[str, Any]:
-        return {**session.undo(), "state": session.state()}
+    def undo(body: Mapping[str, Any]) -> dict[str, Any]:
+        return {**session.undo(_page(body)), "state": session.state(_page(body))}
 
-    def retrain(_body: Mapping[str, Any]) -> dict[str, Any]:
+    def retrain(body: Mapping[str, Any]) -> dict[str, Any]:
         session.retrain()
-        return {"state": session.state()}
+        return {"state": session.state(_page(body))}
 
     def settings(body: Mapping[str, Any]) -> dict[str, Any]:
         session.configure(
@@ -141,24 +141,25 @@ def _api(session: SessionLike, looker: LookerLike, cups: CupsLike) -> list[Route
             follow=None if "follow" not in body else body["follow"] is True,
             every=None if "every" not in body else _number(body["every"]),
         )
-        return {"state": session.state()}
+        return {"state": session.state(_page(body))}
 
     def prefer(body: Mapping[str, Any]) -> dict[str, Any]:
-        session.prefer(_key(body.get("winner")), _key(body.get("loser")))
-        return {"items": session.pair(), "state": session.state()}
+        session.prefer(_key(body.get("winner")), _key(body.get("loser")), _page(body))
+        return {"items": session.pair(), "state": session.state(_page(body))}
 
     def begin(body: Mapping[str, Any]) -> dict[str, Any]:
         targets = [float(value) for value in _list(body, "targets", (int, float))]
-        cups.begin(_number(body.get("images")), _number(body.get("per_heat")), targets)
-        return {"cup": cups.view(), "state": session.state()}
+        n_images, per_heat = _number(body.get("images")), _number(body.get("per_heat"))
+        cups.begin(n_images, per_heat, targets, _page(body))
+        return {"cup": cups.view(), "state": session.state(_page(body))}
 
     def advance(body: Mapping[str, Any]) -> dict[str, Any]:
         keys = [[_key(key) for key in _list(body, name)] for name in ("shown", "winners")]
-        cups.advance(*keys)
-        return {"cup": cups.view(), "state": session.state()}
+        cups.advance(*keys, page=_page(body))
+        return {"cup": cups.view(), "state": session.state(_page(body))}
 
-    def to_labels(_body: Mapping[str, Any]) -> dict[str, Any]:
-        return {"judged": cups.to_labels(), "state": session.state()}
+    def to_labels(body: Mapping[str, Any]) -> dict[str, Any]:
+        return {"judged": cups.to_labels(_page(body)), "state": session.state(_page(body))}
 
     def grid(query: Mapping[str, Any]) -> dict[str, Any]:
         n, start = _number(query.get("n", 48)), _number(query.get("start", 0))
@@ -178,7 +179,7 @@ def _api(session: SessionLike, looker: LookerLike, cups: CupsLike) -> list[Route
             return _problem(422, error.slug, error.message)
 
     gets: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-        "state": lambda _query: session.state(),
+        "state": lambda query: session.state(_page(query)),
         "grid": grid,
         "review": review,
         "item": lambda query: session.item(session.row(_key(query.get("key")))),
@@ -289,6 +290,11 @@ def _word(body: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value.isascii() or not 0 < len(value) <= 40:
         raise Bad(f"{name} is missing")
     return value
+
+
+def _page(body: Mapping[str, Any]) -> str:
+    """Return which browser page asks; those that do not say are one."""
+    return _word(body, "page") if body.get("page") else ""
 
 
 def _number(value: object) -> int:

@@ -7,17 +7,17 @@ from typing import Any, Protocol
 class SessionLike(Protocol):
     """A sitting; see `vta_cli.pipelines.label.Session`."""
 
-    def state(self) -> dict[str, Any]:
+    def state(self, page: str = "") -> dict[str, Any]:
         """Return all that stands beside the image."""
 
     def next(self, n: int, exclude: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Return the images to ask about next."""
 
-    def judge(self, verdicts: Sequence[tuple[str, int | None]], mode: str) -> str:
+    def judge(self, verdicts: Sequence[tuple[str, int | None]], mode: str, page: str = "") -> str:
         """Write judgements down."""
 
-    def undo(self) -> dict[str, Any]:
-        """Take back the last action."""
+    def undo(self, page: str = "") -> dict[str, Any]:
+        """Take back the last action of a page."""
 
     def retrain(self) -> None:
         """Ask for a fit."""
@@ -48,7 +48,7 @@ class SessionLike(Protocol):
     def pair(self) -> list[dict[str, Any]]:
         """Return two images to compare."""
 
-    def prefer(self, winner: str, loser: str) -> None:
+    def prefer(self, winner: str, loser: str, page: str = "") -> None:
         """Write down which of two is the better one."""
 
 
@@ -65,16 +65,16 @@ class LookerLike(Protocol):
 class CupsLike(Protocol):
     """Tournaments; see `vta_cli.pipelines.label_cup.Cups`."""
 
-    def begin(self, n_images: int, per_heat: int, targets: Sequence[float]) -> None:
+    def begin(self, n_images: int, per_heat: int, targets: Sequence[float], page: str = "") -> None:
         """Begin one."""
 
     def view(self) -> dict[str, Any]:
         """Return the state and the present heat."""
 
-    def advance(self, shown: Sequence[str], winners: Sequence[str]) -> None:
+    def advance(self, shown: Sequence[str], winners: Sequence[str], page: str = "") -> None:
         """Write down the outcome of a heat."""
 
-    def to_labels(self) -> int:
+    def to_labels(self, page: str = "") -> int:
         """Judge by the finished tournament."""
 
     def tiers_csv(self) -> str:

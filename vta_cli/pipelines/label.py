@@ -8,7 +8,7 @@ each of which is safe to call from many threads.
 import getpass
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from vta_cli.errors import UsageError
 from vta_cli.labels.acquisition import STRATEGIES, choose, focus
 from vta_cli.labels.acquisition import Pool as Candidates
-from vta_cli.labels.journal import IMPORT, JUDGE, PAIR, WITHDRAW, Journal, Judgement, judge_event
+from vta_cli.labels.journal import IMPORT, PAIR, Journal, Judgement, judge_event
 from vta_cli.pipelines.label_learn import Learner
 from vta_cli.pipelines.label_load import Inputs, Loader
 from vta_cli.pipelines.label_load import Told as Found
 from vta_cli.pipelines.label_move import Mover
 from vta_cli.pipelines.label_pool import Pool
 from vta_cli.pipelines.label_review import reviewed
+from vta_cli.pipelines.label_sitting import Action, Sitting
 from vta_cli.pipelines.label_stats import histograms, sitting_figures
 from vta_cli.pipelines.score import SUFFIX
 from vta_cli.store.store import Store
@@ -77,23 +78,6 @@ class Plan:
     move: tuple[Path, Path] | None = None
 
 
-Told = dict[str, tuple[int, float | None]]
-"""Label and score of that moment of what was judged, by key."""
-Before = dict[str, tuple[int, float | None] | None]
-"""What this sitting had said of keys before an action."""
-
-
-@dataclass
-class _Sitting:
-    """What was done since the page was started."""
-
-    batches: list[str] = field(default_factory=list)
-    before: dict[str, Before] = field(default_factory=dict)
-    judged: Told = field(default_factory=dict)
-    since_fit: int = 0
-    recent: list[int] = field(default_factory=list)
-
-
 class Session:
     """One sitting over a store.
 
@@ -124,7 +108,8 @@ class Session:
         self.journal = Journal(plan.journal)
         self.standing = self.journal.standing()
         self._random = np.random.default_rng(plan.seed)
-        self._sitting = _Sitting()
+        self._sitting = Sitting()
+        self.lost: set[int] = set()
         self._version = 0
         self._on_error = on_error
         self._notes: list[str] = []
@@ -132,6 +117,7 @@ class Session:
         self.loader = Loader(
             store, self.pool, inputs, self.lock,
             on_labels=self._import, on_vectors=self._vectors_came, on_scanned=self._scanned,
+            on_lost=self.lose,
         )  # fmt: skip
         self.learner = Learner(
             self.pool, self.lock, store.heads_dir / f"{plan.name}{SUFFIX}",
@@ -212,17 +198,16 @@ class Session:
             row = self.pool.row(key)
             if row is not None and path and path != self.pool.paths[row] and Path(path).is_file():
                 self.pool.paths[row] = path
-        self._sitting.judged = {
-            key: told
-            for key, told in self._sitting.judged.items()
-            if key in self.standing.judgements
-        }
+        self._sitting.keep(self.standing.judgements)
         self._version += 1
 
     # what the page asks
 
-    def state(self) -> dict[str, Any]:
-        """Return counters, figures, histograms and settings: all that stands beside the image."""
+    def state(self, page: str = "") -> dict[str, Any]:
+        """Return counters, figures, histograms and settings: all that stands beside the image.
+
+        `page` is who asks: each browser page takes back what it did itself.
+        """
         with self.lock:
             if self.journal.refresh():
                 self._replay()
@@ -256,7 +241,7 @@ class Session:
                 "session": sitting_figures(self._sitting.judged),
                 "strategies": list(STRATEGIES),
                 "settings": {**self.settings.__dict__},
-                "can_undo": bool(self._sitting.batches),
+                "can_undo": self._sitting.last(page) is not None,
                 "journal": str(self.plan.journal),
                 "head": self.plan.name,
                 "pairs": len(self.standing.pairs),
@@ -353,13 +338,15 @@ class Session:
             raise UsageError("unknown-image", "no image of this source has that key")
         return row
 
-    def judge(self, verdicts: Sequence[tuple[str, int | None]], mode: str) -> str:
+    def judge(self, verdicts: Sequence[tuple[str, int | None]], mode: str, page: str = "") -> str:
         """Write judgements down; they are on the disk when this returns.
 
         Parameters
         ----------
         verdicts : sequence of (key, label)
             1 liked, 0 disliked, None withdraws.
+        page : str
+            The browser page that says so, and may take it back.
 
         Returns
         -------
@@ -386,14 +373,16 @@ class Session:
             if not events:
                 raise UsageError("no-judgement", "nothing was judged")
             batch = self.journal.append(events)
-            judged = self._sitting.judged
-            self._sitting.before[batch] = {key: judged.get(key) for key, _ in verdicts}
             for row, (key, label), event in zip(rows, verdicts, events, strict=True):
                 self.pool.label[row] = -1 if label is None else label
                 self._keep(key, label, event, batch)
-            if any(label is None for _, label in verdicts):
+            told = {
+                key: None if label is None else (label, event.get("score"))
+                for (key, label), event in zip(verdicts, events, strict=True)
+            }
+            self._done(Action(batch, page, told))
+            if None in told.values():
                 self._replay()
-            self._done(batch, len(events))
             if self._mover is not None:
                 self._mover.settle(self.pool, rows, batch)
             return batch
@@ -402,28 +391,25 @@ class Session:
         """Note one judgement in what holds, without reading the journal anew."""
         if label is None:
             self.standing.judgements.pop(key, None)
-            self._sitting.judged.pop(key, None)
             return
         at = self.journal.events[-1].get("at", "")
         self.standing.judgements[key] = Judgement(
             key, label, event["path"], at, self.rater, event["mode"], event.get("score"), batch
         )
-        self._sitting.judged[key] = (label, event.get("score"))
 
-    def _done(self, batch: str, n_labels: int) -> None:
+    def _done(self, action: Action) -> None:
         sitting = self._sitting
-        sitting.batches.append(batch)
-        sitting.since_fit += n_labels
+        sitting.add(action)
         self._version += 1
-        if not n_labels or not self.learner.can_learn():
+        if not action.told or not self.learner.can_learn():
             return
         due = self.settings.every and sitting.since_fit >= self.settings.every
         if due or (self.learner.fit is None and not self.learner.busy):
             sitting.since_fit = 0
             self.learner.request()
 
-    def undo(self) -> dict[str, Any]:
-        """Take back the last action of this sitting.
+    def undo(self, page: str = "") -> dict[str, Any]:
+        """Take back the last action of a page in this sitting.
 
         Returns
         -------
@@ -433,29 +419,38 @@ class Session:
         Raises
         ------
         UsageError
-            ``nothing-to-undo``.
+            ``nothing-to-undo``; ``built-upon`` of a heat after which others were played, which
+            stays then.
         """
         with self.lock:
-            if not self._sitting.batches:
-                raise UsageError("nothing-to-undo", "nothing was done in this sitting")
-            batch = self._sitting.batches[-1]
-            events = [event for event in self.journal.events if event.get("batch") == batch]
-            self.journal.undo(batch)
-            self._sitting.batches.pop()
+            action = self._sitting.last(page)
+            if action is None:
+                raise UsageError("nothing-to-undo", "this page did nothing in this sitting")
+            if self.journal.refresh():
+                self._replay()
+            heats = [heat.get("batch") for heat in self.standing.heats]
+            if action.batch in heats[:-1]:
+                self._sitting.remove(action)
+                raise UsageError("built-upon", "the tournament went on since, so this heat stays")
+            events = [event for event in self.journal.events if event.get("batch") == action.batch]
+            self.journal.undo(action.batch)
+            self._sitting.remove(action)
             if self._mover is not None:
-                self._mover.back(self.pool, batch)
-            for key, told in self._sitting.before.pop(batch, {}).items():
-                self._sitting.judged.pop(key, None)
-                if told is not None:
-                    self._sitting.judged[key] = told
-            n_labels = sum(event.get("event") in {JUDGE, WITHDRAW} for event in events)
-            self._sitting.since_fit = max(0, self._sitting.since_fit - n_labels)
+                self._mover.back(self.pool, action.batch)
             self._replay()
             rows = [self.pool.row(str(event.get("key"))) for event in events[-MAX_PAGE:]]
             return {
                 "undone": str(events[0].get("event")) if events else "",
                 "items": [self.item(row) for row in rows if row is not None],
             }
+
+    def lose(self, row: int) -> None:
+        """Ask no more about an image whose file went away or was changed."""
+        with self.lock:
+            if row not in self.lost:
+                self.lost.add(row)
+                self.pool.askable[row] = False
+                self._version += 1
 
     def retrain(self) -> None:
         """Ask for a fit now.
@@ -518,7 +513,7 @@ class Session:
             second = int(others[int(np.argmin(gap))])
             return [self.item(first), self.item(second)]
 
-    def prefer(self, winner: str, loser: str) -> None:
+    def prefer(self, winner: str, loser: str, page: str = "") -> None:
         """Write down which of two images is the better one."""
         with self.lock:
             rows = self.row(winner), self.row(loser)
@@ -528,20 +523,22 @@ class Session:
                 "event": PAIR, "winner": winner, "loser": loser, "rater": self.rater,
                 "paths": [self.pool.paths[row] for row in rows],
             }  # fmt: skip
-            self.act([event])
+            self.act([event], page)
 
-    def act(self, events: Sequence[dict[str, Any]]) -> str:
-        """Write events of heats and pairs as one action."""
+    def act(self, events: Sequence[dict[str, Any]], page: str | None = "") -> str:
+        """Write events of heats and pairs as one action of a page; None if nobody asked for it."""
         with self.lock:
             batch = self.journal.append(events)
             pairs = [(e["winner"], e["loser"]) for e in events if e["event"] == PAIR]
-            heats = [dict(event) for event in events if event["event"] != PAIR]
+            heats = [event | {"batch": batch} for event in events if event["event"] != PAIR]
             self.standing = replace(
                 self.standing,
                 pairs=(*self.standing.pairs, *pairs),
                 heats=(*self.standing.heats, *heats),
             )
-            self._done(batch, 0)
+            if page is not None:
+                self._done(Action(batch, page, {}))
+            self._version += 1
             return batch
 
 

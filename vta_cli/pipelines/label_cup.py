@@ -28,7 +28,9 @@ class Cups:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def begin(self, n_images: int, per_heat: int, targets: Sequence[float] = TARGETS) -> None:
+    def begin(
+        self, n_images: int, per_heat: int, targets: Sequence[float] = TARGETS, page: str = ""
+    ) -> None:
         """Begin a tournament among images drawn from the source.
 
         Raises
@@ -55,14 +57,15 @@ class Cups:
             drawn = np.random.default_rng(uuid.uuid4().int).permutation(rows)
             entrants = [session.pool.hex(int(row)) for row in drawn[: max(n_images, per_heat)]]
             cup = Tournament(uuid.uuid4().hex[:12], entrants, tuple(targets), per_heat)
-            session.act([start_event(cup)])
+            session.act([start_event(cup)], page)
 
     def current(self) -> Tournament | None:
         """Return the tournament that is on, or was last finished; None before the first."""
         return replay(self._session.standing.heats)
 
     def _here(self, key: str) -> bool:
-        return self._session.pool.row(key) is not None
+        row = self._session.pool.row(key)
+        return row is not None and row not in self._session.lost
 
     def view(self) -> dict[str, Any]:
         """Return the state and the images of the present heat."""
@@ -75,7 +78,7 @@ class Cups:
                     return {"on": True, "waiting": True}
                 if not any(map(self._here, cup.entrants)):
                     break
-                self._write(cup, cup.left(), [])  # these went away, so nobody can judge them
+                self._write(cup, cup.left(), [], None)  # these went away, so nobody can judge them
                 cup = self.current()
                 heat = cup.heat(self._here) if cup is not None and not cup.done else []
             askable = int(pool.askable.sum())
@@ -94,7 +97,7 @@ class Cups:
                 "best": best, **cup.to_json(),
             }  # fmt: skip
 
-    def advance(self, shown: Sequence[str], winners: Sequence[str]) -> None:
+    def advance(self, shown: Sequence[str], winners: Sequence[str], page: str = "") -> None:
         """Write down the outcome of a heat.
 
         Raises
@@ -110,16 +113,18 @@ class Cups:
             heat = set(cup.heat(self._here))
             if not set(shown) <= heat or not set(winners) <= set(shown) or not shown:
                 raise UsageError("stale-heat", "these are not the images of the present heat")
-            self._write(cup, shown, winners)
+            self._write(cup, shown, winners, page)
 
-    def _write(self, cup: Tournament, shown: Sequence[str], winners: Sequence[str]) -> None:
+    def _write(
+        self, cup: Tournament, shown: Sequence[str], winners: Sequence[str], page: str | None
+    ) -> None:
         event = {
             "event": HEAT, "id": cup.id, "round": cup.round, "shown": list(shown),
             "winners": list(winners), "rater": self._session.rater,
         }  # fmt: skip
-        self._session.act([event])
+        self._session.act([event], page)
 
-    def to_labels(self) -> int:
+    def to_labels(self, page: str = "") -> int:
         """Judge by the finished tournament: who passed the first round is liked, the rest is not.
 
         Returns
@@ -136,7 +141,7 @@ class Cups:
                 for key, tier in cup.tier.items()
                 if self._session.pool.row(key) is not None
             ]
-            self._session.judge(verdicts, "tournament")
+            self._session.judge(verdicts, "tournament", page)
             return len(verdicts)
 
     def tiers_csv(self) -> str:

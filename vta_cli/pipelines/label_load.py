@@ -168,6 +168,8 @@ class Loader:
         Told of rows that got vectors.
     on_scanned : callable
         Told once the scan is over.
+    on_lost : callable
+        Told of rows whose file went away or was changed before it was embedded.
     """
 
     def __init__(
@@ -180,9 +182,11 @@ class Loader:
         on_labels: Callable[[list[Told]], None],
         on_vectors: Callable[[NDArray[np.int64]], None],
         on_scanned: Callable[[], None],
+        on_lost: Callable[[int], None],
     ) -> None:
         self._store, self._pool, self._inputs, self._lock = store, pool, inputs, lock
         self._on_labels, self._on_vectors, self._on_scanned = on_labels, on_vectors, on_scanned
+        self._on_lost = on_lost
         self._stop = threading.Event()
         self.loading = Loading()
         self.spaces: list[Space] = []
@@ -231,6 +235,8 @@ class Loader:
             self._on_scanned()
             self._look()
             self._looker.start()
+            if not self._inputs.embed_missing:
+                self._open_labelled()
             self._open_lanes()
             self._read_vectors()
             if self._inputs.embed_missing:
@@ -345,6 +351,22 @@ class Loader:
             self._on_scanned()
         return bool(unknown)
 
+    def _open_labelled(self) -> None:
+        """Open the labelled files that the store does not know, since no embedding will do so.
+
+        They may be known by their content, as those that an earlier page moved to their folder.
+        """
+        with self._lock:
+            named = [path for path, later in self._later.items() if later.label is not None]
+        for path in named:
+            if self._stop.is_set():
+                raise Stopped
+            with self._lock:
+                later = self._later.pop(path)
+            label = None if later.label is None else _given(later.label)
+            self._add([Known(later.ref, _entry_of(later.ref))], label, askable=later.askable)
+        self._tell()
+
     def _open_lanes(self) -> None:
         inputs = self._inputs
         self.loading.step = "vectors"
@@ -448,16 +470,24 @@ class Loader:
         for space in self.spaces:
             space.refresh()
         rows: set[int] = set()
+        with self._lock:  # where files are now: those moved meanwhile have their turn again
+            opened = {self._pool.paths[row]: row for row in self._row_at.values()}
         for batch in known_refs(self._store, listed(chunk)):
             for item in batch:
                 if isinstance(item, Skip):
                     with self._lock:
                         self._later.pop(item.path, None)
                         self.loading.n_skipped += 1
+                    if item.path in opened:
+                        self._on_lost(opened[item.path])
                     continue
+                entry = item.entry or _entry_of(item.ref)
+                was = opened.get(item.ref.path)
+                changed = was is not None and entry.key != self._pool.keys[was]
                 with self._lock:
-                    later = self._later.pop(item.ref.path, Later(item.ref, None, askable=False))
-                entry = item.entry or _entry_of(later.ref)
+                    later = self._later.pop(item.ref.path, Later(item.ref, None, askable=changed))
+                if was is not None and changed:
+                    self._on_lost(was)
                 label = None if later.label is None else _given(later.label)
                 self._add([Known(later.ref, entry)], label, askable=later.askable)
                 key = entry.key

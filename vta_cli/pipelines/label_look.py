@@ -45,9 +45,13 @@ class Looker:
         row = self._session.row(key)
         data = self._cache.get(key, size)
         if data is None:
-            content = read_bytes(self._session.pool.paths[row])
-            if key_of(content).hex() != key:
-                raise UnreadableImageError("changed-file", "the file was changed since")
+            try:
+                content = read_bytes(self._session.pool.paths[row])
+                if key_of(content).hex() != key:
+                    raise UnreadableImageError("changed-file", "the file was changed since")
+            except UnreadableImageError:
+                self._session.lose(row)
+                raise
             decoded = decode(content)
             self._session.pool.sizes[row] = (decoded.width, decoded.height)
             data = encode(decoded.pixels, size)

@@ -33,13 +33,17 @@ export async function get(name, query = {}) {
 // Judgements go out one after the other, in the order in which they were made.
 let last = Promise.resolve();
 
+// Each page takes back what it did itself; a reload is still the same page.
+const page = sessionStorage.getItem("vta-page") ?? crypto.randomUUID();
+sessionStorage.setItem("vta-page", page);
+
 const UNORDERED = new Set(["next", "settings", "retrain"]);
 
 async function send(name, body) {
   const found = await answer(await fetch(`/api/${name}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
+    body: JSON.stringify({ page, ...body }),
   }));
   take(found.state);
   return found;
@@ -65,7 +69,7 @@ let gone = false;
 async function poll() {
   let wait = 3000;
   try {
-    const state = await get("state");
+    const state = await get("state", { page });
     if (gone) toast("The server is back.");
     gone = false;
     take(state);

@@ -47,10 +47,18 @@ export function grid(root) {
   function tile(item, at) {
     const word = el("b");
     const button = el("button", { type: "button", class: "tile", "data-key": item.key, onclick: () => turn(item, button, word) },
-      el("img", { src: picture(item.key, "thumb"), alt: `Image ${item.name}`, loading: at < 24 ? "eager" : "lazy" }),
+      el("img", { src: picture(item.key, "thumb"), alt: `Image ${item.name}`, loading: at < 24 ? "eager" : "lazy", onerror: () => drop(item, button) }),
       el("span", { class: "tag" }, word, el("span", {}, item.score === null ? "" : percent(item.score))));
     paint(item, button, word);
     return button;
+  }
+
+  // Its file went away: nothing can be said of it.
+  function drop(item, button) {
+    verdicts.delete(item.key);
+    items = items.filter((other) => other !== item);
+    button.parentElement?.remove();
+    count();
   }
 
   function turn(item, button, word) {

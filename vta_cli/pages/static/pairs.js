@@ -14,7 +14,7 @@ export function pairs(root) {
   function show(found) {
     items = found;
     duel.replaceChildren(...items.map((item, at) => el("button", { type: "button", class: "tile", "data-key": item.key, onclick: () => prefer(at) },
-      el("img", { src: picture(item.key), alt: `Image ${item.name}` }),
+      el("img", { src: picture(item.key), alt: `Image ${item.name}`, onerror: load }),
       el("span", { class: "tag" }, el("kbd", {}, at ? "3 or →" : "1 or ←"), at ? "right" : "left"))));
     count.textContent = `${shared.state?.pairs ?? 0} compared`;
   }

@@ -188,7 +188,9 @@ function words(state, fit) {
   if (state.problem) return state.problem;
   const { clashes } = state.loading;
   const both = clashes ? ` ${whole(clashes)} image${clashes > 1 ? "s lie" : " lies"} on both sides and ${clashes > 1 ? "count" : "counts"} as unlabelled until you judge ${clashes > 1 ? "them" : "it"}.` : "";
-  return lesson(state, fit) + both;
+  const { skipped } = state.loading;
+  const unread = skipped ? ` ${whole(skipped)} file${skipped > 1 ? "s" : ""} cannot be read as ${skipped > 1 ? "images" : "an image"}.` : "";
+  return lesson(state, fit) + both + unread;
 }
 
 function lesson(state, fit) {

@@ -166,7 +166,7 @@ export function single(root) {
     failed = true;
     image.hidden = true;
     empty.hidden = false;
-    empty.textContent = "This picture cannot be shown: its file went away or was changed. Skip it with 2.";
+    empty.textContent = "This picture cannot be shown: its file went away or was changed. Go on with 2.";
   });
 
   stage.addEventListener("dblclick", zoom);

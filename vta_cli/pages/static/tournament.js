@@ -54,7 +54,7 @@ export function tournament(root) {
     const tiles = cup.items.map((item, at) => {
       const word = el("b");
       const button = el("button", { type: "button", class: "tile", "aria-pressed": "false", "data-key": item.key, onclick: () => pick(at) },
-        el("img", { src: picture(item.key), alt: `Image ${item.name}` }),
+        el("img", { src: picture(item.key), alt: `Image ${item.name}`, onerror: load }),
         el("span", { class: "tag" }, el("span", {}, el("kbd", {}, String(at + 1))), word));
       return button;
     });
