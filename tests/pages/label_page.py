@@ -16,9 +16,15 @@ class Page:
     """A running `vta label`, and plain requests to it."""
 
     def __init__(self, root, *args):
+        self.root, self.args = root, args
+        self.begin()
+
+    def begin(self, *more):
+        """Start the process; after it ended this starts another on the same folder."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "vta_cli", "label", "pics", "--no-open", "--every", "0", *args],
-            cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [sys.executable, "-m", "vta_cli", "label", "pics", "--no-open", "--every", "0",
+             *self.args, *more],
+            cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         line = self.process.stdout.readline()
         if "token=" not in line:
@@ -33,11 +39,14 @@ class Page:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         given = {"Host": host or f"127.0.0.1:{self.port}"}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        silent = "Origin" in headers and headers["Origin"] is None
         if cookie is not False:
             given["Cookie"] = cookie or self.cookie
         if method == "POST":
             given.setdefault("Origin", f"http://127.0.0.1:{self.port}")
             given.setdefault("Content-Type", "application/json")
+        if silent:
+            del given["Origin"]
         data = json.dumps(body) if isinstance(body, dict | list) else body
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in given.items():
@@ -74,6 +83,8 @@ class Page:
             time.sleep(0.02)
 
     def stop(self):
+        if self.process.poll() is not None:
+            return self.process.returncode, ""
         self.process.send_signal(signal.SIGINT)
         _, err = self.process.communicate(timeout=START_S)
         return self.process.returncode, err

@@ -5,12 +5,11 @@ import shutil
 
 import pytest
 from label_page import Page
-from label_pictures import make_folder
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return make_folder(tmp_path_factory.mktemp("served") / "work")
+def root(stocked, tmp_path_factory):
+    return shutil.copytree(stocked, tmp_path_factory.mktemp("served") / "work")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +66,13 @@ def test_a_foreign_origin_is_refused(page):
 
 
 def test_a_post_says_where_it_is_from_and_reading_changes_nothing(page):
-    assert page.ask("POST", "/api/undo", {}, Origin="")[0] == 403
+    for silence in ("", None):  # an empty header, and none at all
+        status, _, content = page.ask("POST", "/api/next", {}, Origin=silence)
+        assert (status, json.loads(content)["error"]) == (403, "foreign-origin")
+    for site, expected in (("same-origin", 200), ("none", 200), ("same-site", 403)):
+        found = page.ask("POST", "/api/next", {}, Origin=None, Sec_Fetch_Site=site)
+        assert found[0] == expected, site
+    assert page.ask("GET", "/api/state", Origin=None)[0] == 200
     for route in ("undo", "judge", "retrain", "pair", "tournament/begin", "drop"):
         if route != "pair":  # which can be read, too
             assert page.ask("GET", f"/api/{route}")[0] == 405
@@ -189,28 +194,46 @@ def test_a_label_is_on_the_disk_when_the_answer_comes(page, root):
     assert page.ask("POST", "/api/undo", {})[0] == 200
 
 
-def test_killed_and_started_again_it_has_every_label(root, tmp_path):
-    work = shutil.copytree(root, tmp_path / "work", ignore=shutil.ignore_patterns("labels"))
-    first = Page(work)
-    item = first.first()
-    verdict = {"key": item["key"], "label": 0}
-    assert first.ask("POST", "/api/judge", {"mode": "grid", "verdicts": [verdict]})[0] == 200
-    first.kill()
-    second = Page(work, "--export-folders", "out")
-    assert second.token != first.token
-    assert second.ask("GET", "/", cookie=f"vta_{second.port}={first.token}")[0] == 403
-    assert second.get("/api/state")["negative"] == 1
-    code, err = second.stop()
+def test_each_page_takes_back_what_it_did_itself(page):
+    def post(name, **body):
+        status, _, content = page.ask("POST", f"/api/{name}", body)
+        return status, json.loads(content)
+
+    items = post("next", next=2)[1]["next"]
+    for who, item in zip(("one", "two"), items, strict=True):
+        verdict = {"key": item["key"], "label": 1}
+        assert post("judge", page=who, mode="single", verdicts=[verdict])[1]["state"]["can_undo"]
+    assert not page.get("/api/state?page=three")["can_undo"]
+    assert post("undo", page="three")[0] == 409
+    taken = post("undo", page="one")[1]
+    assert [item["key"] for item in taken["items"]] == [items[0]["key"]]
+    assert (taken["state"]["positive"], taken["state"]["can_undo"]) == (1, False)
+    assert post("undo", page="two")[1]["items"][0]["key"] == items[1]["key"]
+    assert post("undo", page="x" * 41)[0] == 400
+
+
+def test_killed_and_started_again_it_has_every_label(page, root):
+    verdict = {"key": page.first()["key"], "label": 0}
+    assert page.ask("POST", "/api/judge", {"mode": "grid", "verdicts": [verdict]})[0] == 200
+    page.kill()
+    before = page.token
+    page.begin("--export-folders", "out")
+    assert page.token != before
+    assert page.ask("GET", "/", cookie=f"vta_{page.port}={before}")[0] == 403
+    assert page.get("/api/state")["negative"] == 1
+    code, err = page.stop()
     assert code == 0, err
     assert "0 liked, 1 disliked" in err
-    assert len(list((work / "out" / "disliked").iterdir())) == 1
+    assert len(list((root / "out" / "disliked").iterdir())) == 1
 
 
-def test_misuse_is_told_before_a_page_is_opened(vta, root):
+def test_misuse_is_told_before_a_page_is_opened(told, stocked, tmp_path, monkeypatch):
+    monkeypatch.chdir(stocked)
+    (tmp_path / "secret.txt").write_text("secret")
     for args, slug in (
         (["pics", "--move"], "no-target"),
-        (["pics", "--journal", "secret.txt"], "not-a-journal"),
+        (["pics", "--journal", tmp_path / "secret.txt"], "not-a-journal"),
     ):
-        ran = vta("label", *args, "--no-open", cwd=root)
-        assert ran.code == 2, ran.err
-        assert f"error[{slug}" in ran.err
+        ran = told("label", *args, "--no-open")
+        assert ran.exit_code == 2, ran.output
+        assert f"error[{slug}" in ran.stderr

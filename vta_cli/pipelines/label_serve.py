@@ -67,21 +67,20 @@ def open_page(
             hint="pip install 'vta[label]'",
         ) from error
     choose(store, inputs.preset, inputs.backbones, inputs.engine)  # refuses unknown names
-    listener = _listen(port)
-    number = int(listener.getsockname()[1])
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    session = Session(store, inputs, how, on_error=warn)
-    if not session.journal.alone:
-        warn(f"another page is open on {how.journal}: each sees the other's judgements")
-    try:
-        session.start()
-        app = create_app(session, Looker(session), Cups(session), token=token, port=number)
-        serve(app, listener, lambda: ready(f"http://{HOST}:{number}/?token={token}#{mode}"))
-    except KeyboardInterrupt:
-        pass  # uvicorn raises it again once everything is answered
-    finally:
-        session.close()
-        listener.close()
+    with _listen(port) as listener:
+        number = int(listener.getsockname()[1])
+        session = Session(store, inputs, how, on_error=warn)
+        if not session.journal.alone:
+            warn(f"another page is open on {how.journal}: each sees the other's judgements")
+        try:
+            session.start()
+            app = create_app(session, Looker(session), Cups(session), token=token, port=number)
+            serve(app, listener, lambda: ready(f"http://{HOST}:{number}/?token={token}#{mode}"))
+        except KeyboardInterrupt:
+            pass  # uvicorn raises it again once everything is answered
+        finally:
+            session.close()
     held = session.standing.judgements.values()
     return End(sum(j.label == 1 for j in held), sum(j.label == 0 for j in held))
 
