@@ -21,7 +21,11 @@ from vta_cli.pipelines.sources import Source
 from vta_cli.store.store import Store
 
 
-def test_missing_vectors_are_embedded_behind(folder, sit):
+def test_missing_vectors_are_embedded_behind(folder, sit, monkeypatch):
+    """The store is new to a pool that counts as large: it takes axes as soon as it can."""
+    monkeypatch.setattr("vta_cli.pipelines.label_pool.SKETCH_DIM", 16)
+    monkeypatch.setattr("vta_cli.pipelines.label_pool.EXACT_FLOATS", 0)
+    monkeypatch.setattr("vta_cli.pipelines.label_load.BASIS_ROWS", 20)
     shutil.copytree(folder / "pics", folder / "more")
     for at, file in enumerate(sorted((folder / "more").iterdir())):
         file.write_bytes(file.read_bytes() + bytes([at]))  # other content, same picture
@@ -33,6 +37,9 @@ def test_missing_vectors_are_embedded_behind(folder, sit):
     learnt(session)
     assert session.state()["vectors"] == 24
     assert np.isfinite(session.pool.scores).all()
+    assert session.pool.vectors.shape[1] == len(session.learner.fit.head.coef) == 16
+    right = [liked(item) == (item["score"] > 0.5) for item in session.grid("liked", 24)]
+    assert np.mean(right) > 0.8
     session.close()
     store.close()
 

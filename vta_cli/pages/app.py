@@ -154,8 +154,8 @@ def _api(session: SessionLike, looker: LookerLike, cups: CupsLike) -> list[Route
         return {"cup": cups.view(), "state": session.state(_page(body))}
 
     def advance(body: Mapping[str, Any]) -> dict[str, Any]:
-        keys = [[_key(key) for key in _list(body, name)] for name in ("shown", "winners")]
-        cups.advance(*keys, page=_page(body))
+        shown, winners = ([_key(key) for key in _list(body, name)] for name in ("shown", "winners"))
+        cups.advance(shown, winners, _page(body))
         return {"cup": cups.view(), "state": session.state(_page(body))}
 
     def to_labels(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -117,7 +117,7 @@ class Session:
         self.loader = Loader(
             store, self.pool, inputs, self.lock,
             on_labels=self._import, on_vectors=self._vectors_came, on_scanned=self._scanned,
-            on_lost=self.lose,
+            on_axes=self._axes_came, on_lost=self.lose,
         )  # fmt: skip
         self.learner = Learner(
             self.pool, self.lock, store.heads_dir / f"{plan.name}{SUFFIX}",
@@ -166,6 +166,10 @@ class Session:
             more = self.learner.fit is None or bool((self.pool.label[rows] >= 0).any())
             if more and self.learner.can_learn():
                 self.learner.request()
+
+    def _axes_came(self) -> None:
+        self.learner.forget()
+        self._version += 1
 
     def _scanned(self) -> None:
         with self.lock:

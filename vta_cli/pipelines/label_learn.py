@@ -117,6 +117,10 @@ class Learner:
             found = self.fit.head.opinions(self._pool.vectors[rows])
             self._pool.scores[rows], self._pool.spread[rows] = found
 
+    def forget(self) -> None:
+        """Let go of a fit on columns that are no more; called under the lock, before `request`."""
+        self.fit, self._ground = None, (-1, None)
+
     def _run(self) -> None:
         while True:
             self._wanted.wait()
@@ -142,7 +146,7 @@ class Learner:
             rows = np.flatnonzero((self._pool.label >= 0) & self._pool.has)
             targets = self._pool.label[rows].copy()
             vectors, has = self._pool.vectors, self._pool.has.copy()
-        spaces, sketch = self._spaces()
+            spaces, sketch = self._spaces()
         own = vectors[rows]
         head = fit_quick(own, targets, near_copies(own, default_threshold(spaces)))
         scores, spread = rescore(head, vectors, has)
@@ -150,6 +154,9 @@ class Learner:
         design = None if ground is None else make_design(ground, own, rows)
         seconds = (datetime.now(UTC) - start).total_seconds()
         with self._lock:
+            if vectors.shape[1] != self._pool.vectors.shape[1]:
+                self.request()
+                return
             n = len(scores)
             self._pool.scores[:n], self._pool.spread[:n] = scores, spread
             self.fit = Fit(head, rows, targets, design, seconds)
@@ -166,7 +173,9 @@ class Learner:
         n_vectors, ground = self._ground
         if n_vectors != has.sum():
             ground = ground_of(vectors, has)
-            self._ground = int(has.sum()), ground
+            with self._lock:
+                if vectors.shape[1] == self._pool.vectors.shape[1]:
+                    self._ground = int(has.sum()), ground
         return ground
 
     def _save(

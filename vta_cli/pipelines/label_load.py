@@ -45,6 +45,8 @@ Told = tuple[int, int | None, str]
 FIRST_LOOK = 24
 """Images to ask about that are kept at hand while the store knows none: they are opened, not
 embedded, so that the page begins at once. Those opened before the first fit are embedded first."""
+FIRST_FEW = 4
+"""Images of these that are opened before a large folder is listed to its end."""
 ENDED = frozenset(("done", "failed", "stopped"))
 """Steps after which nothing more comes."""
 LOOK_S = 0.5
@@ -168,6 +170,8 @@ class Loader:
         Told of rows that got vectors.
     on_scanned : callable
         Told once the scan is over.
+    on_axes : callable
+        Told, under the lock, that compact vectors have other columns from now on.
     on_lost : callable
         Told of rows whose file went away or was changed before it was embedded.
     """
@@ -182,11 +186,12 @@ class Loader:
         on_labels: Callable[[list[Told]], None],
         on_vectors: Callable[[NDArray[np.int64]], None],
         on_scanned: Callable[[], None],
+        on_axes: Callable[[], None],
         on_lost: Callable[[int], None],
     ) -> None:
         self._store, self._pool, self._inputs, self._lock = store, pool, inputs, lock
         self._on_labels, self._on_vectors, self._on_scanned = on_labels, on_vectors, on_scanned
-        self._on_lost = on_lost
+        self._on_axes, self._on_lost = on_axes, on_lost
         self._stop = threading.Event()
         self.loading = Loading()
         self.spaces: list[Space] = []
@@ -233,7 +238,7 @@ class Loader:
         try:
             self._scan()
             self._on_scanned()
-            self._look()
+            self._look(FIRST_LOOK)
             self._looker.start()
             if not self._inputs.embed_missing:
                 self._open_labelled()
@@ -266,6 +271,8 @@ class Loader:
     def _take(self, source: Source, label: Labelling | None, *, askable: bool) -> None:
         for batch in known_refs(self._store, source):
             self._add(batch, label, askable=askable)
+            if askable and not self._looked:
+                self._look(FIRST_FEW)
             if self._stop.is_set():
                 raise Stopped
 
@@ -316,10 +323,10 @@ class Loader:
 
     def _look_ahead(self) -> None:
         """Keep a few images to ask about while the network is busy with others."""
-        while self._look() and not self._stop.wait(LOOK_S):
+        while self._look(FIRST_LOOK) and not self._stop.wait(LOOK_S):
             pass
 
-    def _look(self) -> bool:
+    def _look(self, n_wanted: int) -> bool:
         """Open a few images that the store does not know; return whether some are left."""
         with self._lock:
             free = int((self._pool.askable & (self._pool.label < 0)).sum())
@@ -328,10 +335,10 @@ class Loader:
                 for path, later in self._later.items()
                 if later.askable and later.label is None and path not in self._refused
             ]
-        if free >= FIRST_LOOK:
+        if free >= n_wanted:
             return bool(unknown)
         self._random.shuffle(unknown)
-        for path in unknown[: max(0, FIRST_LOOK - free)]:
+        for path in unknown[: max(0, n_wanted - free)]:
             if self._stop.is_set():
                 break
             try:
@@ -408,6 +415,26 @@ class Loader:
             sample = np.sort(random.choice(rows, min(len(rows), BASIS_ROWS), replace=False))
             unit = unit_rows(read_blocks(self.spaces, self._pool.key_array(sample)))
         self.sketch = make_sketch(dims, n_images, unit)
+
+    def _compact(self) -> None:
+        """Go over to principal axes as soon as a new store has the vectors to find them."""
+        if self.sketch is None or self.sketch.axes is not None:
+            return
+        with self._lock:
+            rows = np.flatnonzero(self._pool.has)
+            unit, n_images = self._pool.vectors, len(self._pool) + len(self._later)
+        if len(rows) < BASIS_ROWS:
+            return
+        sample = np.sort(np.random.default_rng(0).choice(rows, BASIS_ROWS, replace=False))
+        sketch = make_sketch(self.sketch.dims, n_images, unit[sample])
+        if sketch.axes is None:
+            return
+        compact = unit[rows] @ sketch.axes  # this thread alone adds vectors
+        with self._lock:
+            self._pool.set_vectors(rows, compact)
+            self.sketch = sketch
+            self._on_axes()
+        self._on_vectors(rows)
 
     def _put(self, rows: NDArray[np.int64]) -> None:
         if self._stop.is_set():
@@ -504,6 +531,7 @@ class Loader:
             lacking = np.logical_or.reduce([space.missing(keys) for space in self.spaces])
             if len(found[~lacking]):
                 self._put(found[~lacking])
+                self._compact()
         self._on_scanned()
 
 

@@ -78,9 +78,10 @@ class Looker:
         loader = self._session.loader
         if loader.sketch is None:
             raise UsageError("still-loading", "the vectors are still being read: try in a moment")
-        vector = loader.sketch.rows(self._vectors(picture))  # (1, dim)
-        n_spaces = len(loader.sketch.dims)
+        blocks = self._vectors(picture)
         with self._session.lock:
+            vector = loader.sketch.rows(blocks)  # (1, dim)
+            n_spaces = len(loader.sketch.dims)
             pool, fit = self._session.pool, self._session.learner.fit
             found: dict[str, Any] = {
                 "width": picture.width, "height": picture.height, "score": None, "members": {},
