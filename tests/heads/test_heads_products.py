@@ -23,16 +23,18 @@ def singles(seed, *shape):
 def test_a_product_is_right_and_does_not_depend_on_the_place(m, dim, alike, monkeypatch):
     monkeypatch.setattr(Templates, "_alike", alike if not alike else Templates._alike)
     vectors, rows = singles(0, m, dim), singles(1, PADDED, dim)
-    templates = Templates(vectors)
-
-    with one_thread():
-        found = templates.times(rows)
-        turned = templates.times(np.roll(rows, 100, axis=0))
-
     exact = vectors.astype(np.float64) @ rows.astype(np.float64).T
-    assert found == pytest.approx(exact, abs=1e-5 * dim**0.5)
     both = range(MARGIN_ROWS, PIECE_ROWS + MARGIN_ROWS - 100)
-    assert all(np.array_equal(found[:, at], turned[:, at + 100]) for at in both)
+    for order in ("C", "F"):
+        templates = Templates(vectors, across=order == "F")
+        turned = np.empty((m, PADDED), np.float32)
+
+        with one_thread():
+            found = templates.times(np.asarray(rows, order=order))
+            templates.times(np.asarray(np.roll(rows, 100, axis=0), order=order), turned)
+
+        assert found == pytest.approx(exact, abs=1e-5 * dim**0.5)
+        assert all(np.array_equal(found[:, at], turned[:, at + 100]) for at in both)
 
 
 def test_a_product_that_treats_rows_unlike_is_found_out(monkeypatch):
@@ -118,7 +120,7 @@ def test_kernel_and_neighbours_are_what_their_formulas_say():
 
     marks = [singles(12, m, dim) / 7, singles(13, m, dim) / 9]
     alpha = np.random.default_rng(14).normal(size=m)
-    for gamma in ([0.7, 1.3], [0.0, 2.0], [1.5, 0.0]):
+    for gamma in ([0.7, 1.3], [0.0, 2.0], [1.5, 0.0], [9.0, 400.0]):  # the last is not mild
         part = RadialPart(*marks, alpha, np.array(gamma), np.array([0.25]))
         near = np.exp(-gamma[0] * apart(u, marks[0]) - gamma[1] * apart(b, marks[1]))
         assert part.raw(rows) == pytest.approx(near @ alpha + 0.25, abs=3e-6)
@@ -133,6 +135,27 @@ def test_kernel_and_neighbours_are_what_their_formulas_say():
         votes[far > np.sort(far, axis=1)[:, k - 1 : k]] = 0.0
         odds = np.log(votes @ positive + 0.5) - np.log(votes @ (mass - positive) + 0.5)
         assert part.raw(rows) == pytest.approx(odds, abs=3e-5)
+
+
+def test_bounded_columns_are_what_their_formula_says():
+    """Blocks of two widths, columns that are off, one that never varied, and more rows than fit."""
+    mean = np.random.default_rng(18).normal(size=1500)
+    factor = np.random.default_rng(19).uniform(0.5, 30.0, 1500)
+    factor[[3, 700]], factor[9] = 0.0, 1e12
+    x = singles(20, 75, 1500)
+    x[4, 9] = mean[9] = 0.0
+    for size in (np.full(1500, 1500**-0.5), np.repeat([0.05, 0.03], [400, 1100])):
+        found = Columns(mean, factor, size).bound(x)
+
+        z = (x - mean) * factor
+        z[:, 9] = np.sign(x[:, 9])
+        exact = size * z / np.sqrt(1.0 + z * z)
+        exact[:, 9] = size[9] * z[:, 9]
+        assert found == pytest.approx(exact, abs=2e-7)
+        assert not found[:, [3, 700]].any()
+        again = x.copy()
+        Columns(mean, factor, size).bound(again, again)
+        assert np.array_equal(again, found)
 
 
 def test_threads_are_as_before_when_the_last_scorer_is_done():

@@ -70,6 +70,22 @@ def test_a_row_does_not_depend_on_its_batch(made, size):
     assert np.array_equal(taste.score([block[order] for block in rows]), whole[order])
 
 
+@pytest.mark.parametrize("name", ["logistic", "kernel", "knn", "boosting"])
+def test_a_member_alone_says_what_it_says_among_others(made, name):
+    """To the bit, but for the linear one, which then makes no unit rows."""
+    taste, blocks = made
+    spoilt = [block.copy() for block in blocks]
+    spoilt[0][3, 5], spoilt[1][4, :] = np.inf, 0.0
+    spoilt[1][6] *= 1e25  # its square is beyond float32, it is not
+    member = next(m for m in taste._members if m.name == name)
+
+    alone = Taste([member], member.calibrator, taste._columns, taste.dims).members(spoilt)[name]
+
+    among = taste.members(spoilt)[name]
+    assert np.flatnonzero(np.isnan(among)).tolist() == [3]
+    np.testing.assert_allclose(alone, among, rtol=1e-5 if name == "logistic" else 0)
+
+
 def test_stored_halves_score_like_themselves(made):
     taste, blocks = made
     halves = [block.astype(np.float16) for block in blocks]

@@ -24,10 +24,12 @@ PIECE_ROWS = 256
 MARGIN_ROWS = 8
 """Rows before and behind those of a piece, for `products`. Pieces beyond 320 rows would be cut by
 OpenBLAS."""
-BOUND_ROWS = 32
-"""Rows bounded at once: with their intermediate results they fit the second cache."""
+CACHED_NUMBERS = 1 << 15
+"""Numbers worked on together (128 KiB): several arrays of them fit the second cache."""
 EMPTY_NORM = 1e-12
 """A row with a smaller Euclidean norm stays as it is instead of being scaled to unit length."""
+_LEAST_SQUARE = 1e-30
+"""Of a column's scale, so that no zero is divided by zero."""
 
 Floats = NDArray[np.float64]
 _Float = TypeVar("_Float", np.float32, np.float64)
@@ -51,15 +53,26 @@ class Columns:
     size: Floats
 
     @cached_property
-    def _narrow(self) -> tuple[Singles, Singles, Singles]:
-        single = np.float32
-        return self.mean.astype(single), self.factor.astype(single), self.size.astype(single)
+    def _tiles(self) -> tuple[Singles, Singles, Singles | np.float32]:
+        """Centres, squared scales and sizes, each repeated for as many rows as fit the cache.
+
+        A row for each row, as numpy takes half as long again to lend one row to many. One number
+        does for the sizes where all are alike.
+        """
+        with np.errstate(divide="ignore"):
+            squares = np.maximum(1.0 / self.factor**2, _LEAST_SQUARE)  # infinite: switched off
+        wanted = (rows_at_once(len(self.mean)), 1)
+        mean, square, size = (
+            np.tile(column.astype(np.float32), wanted) for column in (self.mean, squares, self.size)
+        )
+        return mean, square, size[0, 0] if (size == size[0, 0]).all() else size
 
     def bound(self, x: Singles, out: Singles | None = None) -> Singles:
         """Return ``size * z / sqrt(1 + z**2)`` with ``z = (x - mean) * factor``, shape of `x`.
 
         The bend is made of exactly rounded operations only (no tanh), so that every machine gets
-        the same bits; it limits what one odd column can do to a row.
+        the same bits; it limits what one odd column can do to a row. Computed as the same
+        ``size * u / sqrt(1 / factor**2 + u**2)`` with ``u = x - mean``, which spares a pass.
 
         Parameters
         ----------
@@ -67,19 +80,19 @@ class Columns:
         out : ndarray of shape (n, dim), float32, optional
             Where to write.
         """
-        mean, factor, size = self._narrow
+        mean, least, size = self._tiles
         bounded = np.empty_like(x) if out is None else out
-        bent = np.empty((min(BOUND_ROWS, len(x)), x.shape[1]), np.float32)
-        for start in range(0, len(x), BOUND_ROWS):
-            some = x[start : start + BOUND_ROWS]
-            z, square = bounded[start : start + BOUND_ROWS], bent[: len(some)]
-            np.subtract(some, mean, out=z)
-            z *= factor
-            np.multiply(z, z, out=square)
-            square += 1.0
+        room = np.empty_like(mean)
+        for start in range(0, len(x), len(mean)):
+            some = x[start : start + len(mean)]
+            n = len(some)
+            u, square = bounded[start : start + n], room[:n]
+            np.subtract(some, mean[:n], out=u)
+            np.multiply(u, u, out=square)
+            square += least[:n]
             np.sqrt(square, out=square)
-            z /= square
-            z *= size
+            u /= square
+            u *= size if isinstance(size, np.float32) else size[:n]
         return bounded
 
 
@@ -94,12 +107,17 @@ class Rows:
     columns : Columns
     room : ndarray of the shape of `padded`, float32
         For the bounded rows, between margins of zeros.
+    squares : ndarray of shape (PIECE_ROWS,), float32, optional
+        Squared length of each row, where it is known; NaN or infinite where float32 cannot tell.
     """
 
-    def __init__(self, padded: Singles, columns: Columns, room: Singles) -> None:
+    def __init__(
+        self, padded: Singles, columns: Columns, room: Singles, squares: Singles | None = None
+    ) -> None:
         self.padded_unit = padded
         self._columns = columns
         self._room = room
+        self._squares = squares
 
     @property
     def unit(self) -> Singles:
@@ -120,7 +138,13 @@ class Rows:
     @cached_property
     def unit_squares(self) -> Singles:
         """Squared length of each unit row (the number of its blocks that are not zero), (n,)."""
-        return row_dots(self.unit, self.unit)
+        if self._squares is None:
+            return row_dots(self.unit, self.unit)
+        unknown = np.flatnonzero(~np.isfinite(self._squares))
+        if len(unknown):
+            few = self.unit[unknown]
+            self._squares[unknown] = row_dots(few, few)
+        return self._squares
 
     @cached_property
     def bounded_squares(self) -> Singles:
@@ -135,6 +159,11 @@ class Rows:
         if len(at):  # or squares beyond float32
             found[at] = ~np.isfinite(self.unit[at]).all(axis=1)
         return found
+
+
+def rows_at_once(dim: int) -> int:
+    """Return how many rows of `dim` float32 numbers stay in the cache while they are worked on."""
+    return max(1, CACHED_NUMBERS // max(1, dim))
 
 
 def inside(padded: NDArray[_Float]) -> NDArray[_Float]:
@@ -231,24 +260,46 @@ def _fill(
     stop: int,
     *,
     normalise: bool,
-) -> None:
-    """Write rows `start` to `stop` of all blocks side by side into `out`, then zeros."""
+) -> NDArray[_Float]:
+    """Write rows `start` to `stop` of all blocks side by side into `out`, then zeros.
+
+    Returns
+    -------
+    ndarray of shape (len(out),), of the type of `out`
+        Squared length of each row written; NaN or infinite where the type cannot tell.
+    """
     out[stop - start :] = 0.0
     left = 0
+    lengths = np.zeros(len(out), out.dtype)
     for block in blocks:
         target = out[: stop - start, left : left + block.shape[1]]
         left += block.shape[1]
         part = np.ascontiguousarray(block[start:stop], out.dtype)
-        if normalise:
-            np.multiply(part, reciprocal_norms(part)[:, None], out=target)
-        else:
-            target[...] = part
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = row_dots(part, part)
+            if normalise:
+                scale = reciprocal_norms(part, squares)
+                np.multiply(part, scale[:, None], out=target)
+                squares *= scale * scale
+            else:
+                target[...] = part
+            lengths[: stop - start] += squares
+    return lengths
 
 
-def reciprocal_norms(rows: NDArray[_Float]) -> NDArray[_Float]:
-    """Return what scales each row to unit length, shape (n,); 1 for rows of zeros."""
+def reciprocal_norms(
+    rows: NDArray[_Float], squares: NDArray[_Float] | None = None
+) -> NDArray[_Float]:
+    """Return what scales each row to unit length, shape (n,); 1 for rows of zeros.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, dim), float32 or float64
+    squares : ndarray of shape (n,), of the same type, optional
+        Their squared lengths, where they are known.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        norms = np.sqrt(row_dots(rows, rows))
+        norms = np.sqrt(row_dots(rows, rows) if squares is None else squares)
         if not len(norms) or (norms.min() > EMPTY_NORM and norms.max() < np.inf):
             return np.reciprocal(norms, out=norms)
         large = np.flatnonzero(~np.isfinite(norms))
@@ -260,9 +311,23 @@ def reciprocal_norms(rows: NDArray[_Float]) -> NDArray[_Float]:
 
 
 def pieces(
-    blocks: Sequence[NDArray[np.floating]], columns: Columns, *, normalise: bool = True
+    blocks: Sequence[NDArray[np.floating]],
+    columns: Columns,
+    *,
+    normalise: bool = True,
+    in_place: bool = False,
 ) -> Iterator[tuple[slice, Rows]]:
     """Yield all rows in pieces of exactly `PIECE_ROWS` rows; beyond the last come zeros.
+
+    Parameters
+    ----------
+    blocks : sequence of ndarray of shape (n, dim_i)
+    columns : Columns
+    normalise : bool
+        Whether the rows of each block are scaled to unit length.
+    in_place : bool
+        Whether bounded rows take the place of the unit rows, which are lost when the former are
+        asked for. Half the memory that passes the cache, where no member reads both.
 
     Yields
     ------
@@ -273,11 +338,12 @@ def pieces(
     """
     n = check_blocks(blocks)
     shape = (PIECE_ROWS + 2 * MARGIN_ROWS, sum(block.shape[1] for block in blocks))
-    padded, room = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    padded = np.zeros(shape, np.float32)
+    room = padded if in_place else np.zeros(shape, np.float32)
     for start in range(0, n, PIECE_ROWS):
         stop = min(start + PIECE_ROWS, n)
-        _fill(inside(padded), blocks, start, stop, normalise=normalise)
-        yield slice(start, stop), Rows(padded, columns, room)
+        squares = _fill(inside(padded), blocks, start, stop, normalise=normalise)
+        yield slice(start, stop), Rows(padded, columns, room, squares)
 
 
 def piece(blocks: Sequence[NDArray[np.floating]], start: int, *, normalise: bool = True) -> Floats:

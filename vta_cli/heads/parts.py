@@ -16,6 +16,8 @@ from vta_cli.heads.dots import Singles, row_dots
 from vta_cli.heads.products import Templates
 from vta_cli.heads.protocol import Arrays
 
+MILD = 20.0
+"""A distance squared, times its gamma, up to which its exponential is far from any limit."""
 MAX_TEMPLATES = 100_000
 """More templates than any fitter makes."""
 
@@ -97,20 +99,31 @@ class RadialPart:
     intercept: Floats
 
     @cached_property
-    def _scaled(self) -> tuple[Templates, Templates, Singles]:
-        """Both readings times twice their gamma, and what each template adds."""
-        unit, bounded = self.unit.astype(np.float64), self.bounded.astype(np.float64)
-        squares = self.gamma[0] * np.sum(unit * unit, axis=1)
-        squares += self.gamma[1] * np.sum(bounded * bounded, axis=1)
+    def _scaled(self) -> tuple[Templates, Templates]:
+        """Both readings times twice their gamma."""
         return (
-            Templates(unit * (2.0 * self.gamma[0])),
-            Templates(bounded * (2.0 * self.gamma[1])),
-            squares.astype(np.float32)[:, None],
+            Templates(self.unit.astype(np.float64) * (2.0 * self.gamma[0])),
+            Templates(self.bounded.astype(np.float64) * (2.0 * self.gamma[1])),
         )
+
+    @cached_property
+    def _own(self) -> tuple[Floats, Singles | None]:
+        """Weights of the templates, and what each takes off the exponents.
+
+        The templates' own squares are a factor of their weights, which spares two passes over the
+        exponents, unless they are so large that the factors would leave the range of float32, or
+        the rounding of an exponent could show.
+        """
+        squares = self.gamma[0] * row_dots(*[self.unit.astype(np.float64)] * 2)
+        squares += self.gamma[1] * row_dots(*[self.bounded.astype(np.float64)] * 2)
+        if squares.max() <= MILD:
+            return self.alpha * np.exp(-squares), None
+        return self.alpha, squares.astype(np.float32)[:, None]
 
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
-        unit, bounded, squares = self._scaled
+        unit, bounded = self._scaled
+        alpha, squares = self._own
         own = np.zeros(len(rows.unit))
         padded: Singles | None = None
         if self.gamma[0]:  # either product is as much work as the other
@@ -123,10 +136,11 @@ class RadialPart:
         if padded is None:
             return np.full(len(own), self.alpha.sum() + self.intercept[0])
         exponents = np.subtract(padded[:, MARGIN_ROWS:-MARGIN_ROWS], own.astype(np.float32))
-        exponents -= squares
-        np.minimum(exponents, 0.0, out=exponents)
+        if squares is not None:
+            exponents -= squares
+            np.minimum(exponents, 0.0, out=exponents)
         near = np.exp(exponents, out=exponents)
-        found: Floats = np.einsum("i,ij->j", self.alpha, near.astype(np.float64))
+        found: Floats = np.einsum("i,ij->j", alpha, near.astype(np.float64))
         found += self.intercept[0]
         return found
 
@@ -186,25 +200,25 @@ class NearestPart:
     settings: Floats
 
     @cached_property
-    def _scaled(self) -> tuple[Templates, Singles, Templates, Singles]:
-        """Axes, centre, templates times -2, and what each template adds."""
+    def _scaled(self) -> tuple[Templates, Singles, Templates]:
+        """Axes, centre, and templates times -2 with their squares, which a one is multiplied by."""
         templates = self.templates.astype(np.float64)
-        squares = np.sum(templates * templates, axis=1)
+        squares = row_dots(templates, templates)
         return (
             Templates(self.axes.T),
             self.centre.astype(np.float32)[:, None],
-            Templates(templates * -2.0),
-            squares.astype(np.float32)[:, None],
+            Templates(np.column_stack([templates * -2.0, squares]), across=True),
         )
 
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
-        axes, centre, templates, squares = self._scaled
-        projected = axes.times(rows.padded_bounded) - centre  # (r, n with margins)
-        distances = (
-            templates.times(np.ascontiguousarray(projected.T))[:, MARGIN_ROWS:-MARGIN_ROWS]
-            + squares
-        )  # the row's own square falls out of the votes
+        axes, centre, templates = self._scaled
+        padded = rows.padded_bounded
+        projected = np.ones((len(centre) + 1, len(padded)), np.float32)  # (r + 1, n with margins)
+        axes.times(padded, projected[:-1])
+        projected[:-1] -= centre
+        # the row's own square falls out of the votes
+        distances = templates.times(projected.T)[:, MARGIN_ROWS:-MARGIN_ROWS]
         return vote(distances, self.positive, self.mass, self.settings, axis=0)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -260,14 +274,15 @@ def vote(
     """
     k, gamma, prior = int(settings[0]), float(settings[1]), float(settings[2])
     if k < distances.shape[axis]:
-        limit = np.take(np.partition(distances, k - 1, axis=axis), [k - 1], axis=axis)
-        distances[distances > limit] = np.inf
-    distances -= distances.min(axis=axis, keepdims=True)
-    distances *= -gamma
-    votes = np.exp(distances, out=distances)
-    wide = votes.astype(np.float64, copy=False)
-    sums = "ij,j->i" if axis else "ij,i->j"
-    liked = np.einsum(sums, wide, positive)
-    disliked = np.einsum(sums, wide, mass - positive)
+        # a row's numbers side by side, where the library can take many at once
+        lined = np.array(np.moveaxis(distances, axis, -1), order="C")
+        lined.partition(k - 1, axis=-1)
+        distances[distances > np.expand_dims(lined[:, k - 1], axis)] = np.inf
+    away = np.subtract(distances, distances.min(axis=axis, keepdims=True))
+    away *= -gamma
+    votes = np.exp(away, out=away)
+    sides = np.stack([positive, mass - positive]).astype(votes.dtype)
+    # of one sign, so that no digits are lost
+    liked, disliked = np.einsum("ij,hj->hi" if axis else "ij,hi->hj", votes, sides)
     odds: Floats = np.log(liked + prior) - np.log(disliked + prior)
     return odds

@@ -8,6 +8,7 @@ they do not, on some other processor, a slower product is taken.
 """
 
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,18 +26,23 @@ class Templates:
     Parameters
     ----------
     vectors : ndarray of shape (m, dim), float32 or float64
+    across : bool
+        Whether the numbers of a row lie apart, and those of a column together.
     """
 
-    def __init__(self, vectors: NDArray[np.floating]) -> None:
+    def __init__(self, vectors: NDArray[np.floating], *, across: bool = False) -> None:
         self._vectors = np.ascontiguousarray(vectors, np.float32)
+        self._order: Literal["C", "F"] = "F" if across else "C"
 
-    def times(self, padded: Singles) -> Singles:
+    def times(self, padded: Singles, out: Singles | None = None) -> Singles:
         """Return the dot product of each vector with each row of a piece.
 
         Parameters
         ----------
         padded : ndarray of shape (PIECE_ROWS + 2 MARGIN_ROWS, dim), float32
             The piece between its margins.
+        out : ndarray of the shape of the result, float32, optional
+            Where to write.
 
         Returns
         -------
@@ -44,9 +50,12 @@ class Templates:
             The columns of the margins are of no use.
         """
         if self._alike:
-            found: Singles = self._vectors @ padded.T
-            return found
-        return (self._wide @ padded.T.astype(np.float64)).astype(np.float32)
+            return np.matmul(self._vectors, padded.T, out=out)
+        wide = self._wide @ padded.T.astype(np.float64)
+        if out is None:
+            return wide.astype(np.float32)
+        out[...] = wide
+        return out
 
     @cached_property
     def _wide(self) -> Floats:
@@ -59,7 +68,8 @@ class Templates:
         random = np.random.default_rng(0)
         for _ in range(-(-_TRIALS // max(m, 1))):
             row = random.standard_normal(dim, np.float32)
-            piece = np.empty((PIECE_ROWS + 2 * MARGIN_ROWS, dim), np.float32)
+            shape = (PIECE_ROWS + 2 * MARGIN_ROWS, dim)
+            piece = np.empty(shape, np.float32, order=self._order)
             piece[:] = row
             found = (self._vectors @ piece.T)[:, MARGIN_ROWS:-MARGIN_ROWS]
             if not (found == found[:, :1]).all():

@@ -23,9 +23,11 @@ class Masks:
 
     Attributes
     ----------
+    used : ndarray of shape (n_used,), int64
+        Columns that any node compares, in their order.
     feature : ndarray of shape (n_nodes * n_trees,), int64
-        Column of each node: the first nodes of all trees, then the second ones.
-    threshold : ndarray of shape (n_nodes * n_trees,), float32
+        Which of them each node does: the first nodes of all trees, then the second ones.
+    threshold : ndarray of shape (n_nodes * n_trees, 1), float32
         The largest float32 that goes left.
     kept : ndarray of shape (n_nodes, n_trees), uint8
         Leaves that are still possible if the row does not go left.
@@ -33,6 +35,7 @@ class Masks:
         What a tree says of each set of leaves still possible.
     """
 
+    used: NDArray[np.int64]
     feature: NDArray[np.int64]
     threshold: NDArray[np.float32]
     kept: NDArray[np.uint8]
@@ -68,9 +71,11 @@ def make_masks(
             return None
         said = leaf[tree, order]
         value[tree] = said[np.minimum(first, len(order) - 1)]
+    used, place = np.unique(feature.T, return_inverse=True)
     return Masks(
-        np.ascontiguousarray(feature.T).reshape(-1).astype(np.int64),
-        _not_above(np.ascontiguousarray(threshold.T).reshape(-1)),
+        used.astype(np.int64),
+        place.reshape(-1),
+        _not_above(threshold.T.reshape(-1, 1)),
         kept,
         value.reshape(-1),
     )
@@ -112,12 +117,16 @@ def by_masks(trees: Masks, unit: NDArray[np.float32]) -> NDArray[np.float64]:
     ndarray of shape (n,), float64
     """
     n_nodes, n_trees = trees.kept.shape
-    goes_left = np.take(unit, trees.feature, axis=1) <= trees.threshold
+    # a row is read from front to back, and only once
+    columns = np.ascontiguousarray(np.take(unit, trees.used, axis=1).T)  # (n_used, n)
+    goes_left = np.take(columns, trees.feature, axis=0) <= trees.threshold
     # true is one, and nothing less one is a byte of ones
-    stays = np.negative(goes_left.view(np.uint8)).reshape(len(unit), n_nodes, n_trees)
-    stays |= trees.kept
-    left_over = np.ascontiguousarray(np.bitwise_and.reduce(stays, axis=1).T)  # (n_trees, n)
-    said = np.take(trees.value, left_over + (np.arange(n_trees) * (_ALL + 1))[:, None])
+    stays = np.negative(goes_left.view(np.uint8)).reshape(n_nodes, n_trees, len(unit))
+    stays |= trees.kept[:, :, None]
+    left_over = np.bitwise_and.reduce(stays, axis=0)  # (n_trees, n)
+    # all are in range, and numpy looks for no reason to complain
+    at = left_over + (np.arange(n_trees) * (_ALL + 1))[:, None]
+    said = np.take(trees.value, at, mode="clip")
     if said.shape[1] == 1:  # numpy would add pairs of pairs
         return np.asarray(np.cumsum(said, axis=0)[-1])
     # one after the other, the order in which LightGBM adds
