@@ -1,6 +1,6 @@
 """`vta dedupe` over a real store: all images, then with new ones, remembered and afresh.
 
-    python -m benchmarks.dedupe_store [--rows 20000] [--new 400]
+    python -m benchmarks.dedupe_store [--rows 20000] [--new 400] [--margin 0.1]
 
 Vectors are drawn as clusters with planted near-copies and written through the real store; no image
 exists. Each run is a process of its own: the pipeline behind `vta dedupe --keep first`, reading
@@ -72,7 +72,7 @@ def fill(folder: Path, first: int, last: int) -> None:
             )
 
 
-def dedupe(folder: Path, *, fresh: bool) -> None:
+def dedupe(folder: Path, *, fresh: bool, margin: float | None) -> None:
     """Run the pipeline; print cost and groups."""
     from vta_cli.cli import calm_collector
     from vta_cli.pipelines.dedupe import dedupe as run
@@ -84,8 +84,9 @@ def dedupe(folder: Path, *, fresh: bool) -> None:
     clock = time.process_time()
     with Store.open(folder / "store") as store:
         report = run(
-            store, Source(), [store.space(RECIPE)], Silent(), threshold=THRESHOLD, fresh=fresh
-        )
+            store, Source(), [store.space(RECIPE)], Silent(),
+            threshold=THRESHOLD, margin=margin, fresh=fresh,
+        )  # fmt: skip
     print(
         json.dumps(
             {
@@ -94,6 +95,7 @@ def dedupe(folder: Path, *, fresh: bool) -> None:
                 "n_groups": report.n_groups,
                 "n_members": len(report.members),
                 "n_remembered": report.n_remembered,
+                "recall": report.recall and report.recall.value,
             }
         )
     )
@@ -126,6 +128,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--new", type=int, default=400, help="0: no second run")
     parser.add_argument("--turns", type=int, default=1)
+    parser.add_argument("--margin", type=float, help="of the cells; lossless by default")
     parser.add_argument("--keep", type=Path, help="make vectors and store here, and leave them")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--step", help=argparse.SUPPRESS)
@@ -136,17 +139,20 @@ def main() -> None:
     elif given.step == "more":
         fill(given.folder, n, n_all)
     elif given.step:
-        dedupe(given.folder, fresh=given.step == "fresh")
+        dedupe(given.folder, fresh=given.step == "fresh", margin=given.margin)
     if given.step:
         return
     sizes = ["--rows", str(n), "--new", str(given.new)]
+    how = [] if given.margin is None else ["--margin", str(given.margin)]
     with tempfile.TemporaryDirectory(prefix="vta-dedupe-") as name:
         folder = given.keep or Path(name)
         folder.mkdir(exist_ok=True)
         child(folder, "--step", "prepare", *sizes)
-        first = child(folder, "--step", "run")
+        first = child(folder, "--step", "run", *how)
+        told = "" if first["recall"] is None else f", measured recall {first['recall']:.4f}"
         print(f"{n:,} images: {first['core_s']:.2f} core-s, {first['peak_mib']:,.0f} MiB, "
-              f"{first['n_groups']:,} groups, planted found {found_of(folder, n):.4f}")  # fmt: skip
+              f"{first['n_groups']:,} groups, "
+              f"planted found {found_of(folder, n):.4f}{told}")  # fmt: skip
         row(f"vta dedupe, {n:,} images of a store", [first["core_s"]], "planted pairs found",
             why=f"{found_of(folder, n):.4f}", peak_mib=first["peak_mib"])  # fmt: skip
         if not given.new:
@@ -158,7 +164,7 @@ def main() -> None:
         for _ in range(given.turns):
             for step, runs in costs.items():
                 kept.write_bytes(before)
-                runs.append(child(folder, "--step", step))
+                runs.append(child(folder, "--step", step, *how))
         again, fresh = (runs[-1] for runs in costs.values())
         for words, cost in (("remembered", again), ("--fresh", fresh)):
             print(f"with {given.new:,} new, {words}: {cost['core_s']:.2f} core-s, "
