@@ -114,11 +114,31 @@ def test_templates_are_the_means_of_their_rows_and_count_those_in_hand_alone():
         assert positive[at] == pytest.approx(weights[inside & (y == 1)].sum())
 
 
-def test_votes_of_near_templates_wait_for_eighty_labels():
-    for side, wanted in ((39, False), (40, True)):
+def test_votes_of_near_templates_wait_for_three_hundred_labels():
+    for side, wanted in ((149, False), (150, True)):
         x = draw(2 * side, 10)[0].astype(np.float32)
         report = train_binary([x], np.repeat([0, 1], side).astype(np.int8))[1]
         assert ("knn" in [member.name for member in report.members]) is wanted
     few = draw(20, 10)[0].astype(np.float32)
     alone = train_binary([few], np.repeat([0, 1], 10).astype(np.int8), head="knn")[1]
     assert [member.name for member in alone.members] == ["knn"]
+
+
+def test_few_labels_lean_on_the_strong_penalty_in_the_order_and_not_in_the_level():
+    x, y, _ = draw(20, 6)
+    design = make_design([x.astype(np.float32)])
+    folds = np.arange(20)[None] % 4
+
+    fitted = logistic.Logistic().fit(design, y, np.ones(20), folds, 0)
+
+    unit = design.unit.astype(np.float64)
+    mixed, shares, decisions = logistic._cross_fit(
+        unit, y, np.ones(20), folds, logistic.GRID, principal_axes(unit)
+    )
+    strong = decisions[:, logistic.ANCHOR]
+    wanted = 20 / 35 * mixed + 15 / 35 * mixed.std() / strong.std() * strong
+    np.testing.assert_allclose(fitted.raw_oof, wanted, rtol=1e-6)
+    # the part is the same sum of the fits on all rows
+    coef, _ = logistic._path(unit, y, np.ones(20), logistic.GRID, principal_axes(unit))
+    whole = 20 / 35 * shares @ coef + 15 / 35 * mixed.std() / strong.std() * coef[logistic.ANCHOR]
+    np.testing.assert_allclose(fitted.part.coef, whole, rtol=0.02, atol=0.01 * np.abs(whole).max())

@@ -19,8 +19,8 @@ from vta_cli.heads.train import train_binary
 def made():
     """Two blocks, a taste in both, and the ensemble of it (its members all in)."""
     random = np.random.default_rng(0)
-    targets = np.tile([0, 1], 45).astype(np.int8)
-    blocks = [random.normal(size=(90, dim)).astype(np.float32) for dim in (24, 40)]
+    targets = np.tile([0, 1], 150).astype(np.int8)
+    blocks = [random.normal(size=(300, dim)).astype(np.float32) for dim in (24, 40)]
     blocks[0][:, :3] += targets[:, None] * 2.0
     blocks[1][:, :3] -= targets[:, None] * 2.0
     taste, _ = train_binary(blocks, targets)
