@@ -1,6 +1,6 @@
 """How many labels each strategy needs, on labelled sets, against asking at random.
 
-    python -m benchmarks.labelling_simulation [--seeds 20] [--plot FILE.svg]
+    python -m benchmarks.labelling_simulation [--seeds 20] [--keep FILE.jsonl] [--plot FILE.svg]
 
 A simulated user labels a training part (two thirds) in the order that a strategy asks; after every
 few labels the page's own head is fitted, and judged by its AUC on the part that is never asked
@@ -14,6 +14,7 @@ The second figure has less noise: how much of the way was gone on average over t
 """
 
 import argparse
+import json
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from vta_cli.heads import ridge
 from vta_cli.heads.metrics import auc
 from vta_cli.heads.ridge import fit_quick
 from vta_cli.labels import design
-from vta_cli.labels.acquisition import STRATEGIES, Pool, choose, focus
+from vta_cli.labels.acquisition import NEED_DESIGN, STRATEGIES, Pool, choose, focus
 from vta_cli.labels.design import Ground, make_design
 from vta_cli.pipelines.label_learn import ground_of
 
@@ -71,8 +72,11 @@ def make_task(vectors, targets, seed):
     train, test = order[:cut], order[cut:]
     # Turned to the axes of the training rows: every product of rows stays what it was, and a head
     # is a combination of training rows, so nothing is lost and a fit takes a tenth of the time.
-    left, sizes, axes = np.linalg.svd(vectors[train], full_matrices=False)
-    rows, held = (left * sizes).astype(np.float32), (vectors[test] @ axes.T).astype(np.float32)
+    squares, left = np.linalg.eigh((vectors[train] @ vectors[train].T).astype(np.float64))
+    keep = squares > squares[-1] * 1e-6
+    left, sizes = left[:, keep], np.sqrt(squares[keep])
+    rows = (left * sizes).astype(np.float32)
+    held = (vectors[test] @ vectors[train].T @ (left / sizes)).astype(np.float32)
     truth = targets[train]
     best = float(auc(fit(rows, truth).scores(held), targets[test])[0])
     ground = ground_of(rows, np.ones(cut, dtype=bool))
@@ -99,7 +103,8 @@ def curve(task, strategy, budget=None):
         if 0 < known.sum() < len(known):
             head = fit(task.rows[labelled], known)
             scores, spread = head.opinions(task.rows)
-            design = make_design(task.ground, task.rows[labelled], np.array(labelled))
+            if strategy in NEED_DESIGN:
+                design = make_design(task.ground, task.rows[labelled], np.array(labelled))
             values.append(float(auc(head.scores(task.held), task.held_truth)[0]))
         else:
             values.append(0.5)
@@ -155,7 +160,32 @@ def sitting(name, backbone, seed, strategies):
         for module in (ridge, design):  # asked for once above: at every fit it costs half the time
             stack.enter_context(mock.patch.object(module, "threadpool_limits", nullcontext))
         task = make_task(*_set(name, backbone), seed)
-        return [curve(task, strategy) for strategy in strategies], task.best
+        return {strategy: curve(task, strategy) for strategy in strategies}
+
+
+class Kept:
+    """Curves by set, vectors, strategy and seed; with a file they outlast a run that was ended."""
+
+    def __init__(self, file):
+        self.file, self._curves = file, {}
+        if file is not None and file.exists():
+            for line in file.read_text(encoding="utf-8").splitlines():
+                *key, counts, way = json.loads(line)
+                self._curves[tuple(key)] = np.array(counts), np.array(way)
+
+    def lacks(self, name, backbone, strategies, seed):
+        return [each for each in strategies if (name, backbone, each, seed) not in self._curves]
+
+    def add(self, name, backbone, seed, curves):
+        for strategy, (counts, way) in curves.items():
+            self._curves[name, backbone, strategy, seed] = counts, way
+            if self.file is not None:
+                row = [name, backbone, strategy, seed, counts.tolist(), way.round(6).tolist()]
+                with self.file.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+
+    def curves(self, name, backbone, strategies, seeds):
+        return [[self._curves[name, backbone, each, seed] for each in strategies] for seed in seeds]
 
 
 HEAD = (
@@ -166,8 +196,8 @@ HEAD = (
 
 def report(name, backbone, strategies, runs):
     """Print the rows of a set; return per strategy the log ratio, the gain, and the mean curve."""
-    labels = np.array([[needed(*found) for found in curves] for curves, _ in runs])
-    areas = np.array([[area(*found) for found in curves] for curves, _ in runs])
+    labels = np.array([[needed(*found) for found in curves] for curves in runs])
+    areas = np.array([[area(*found) for found in curves] for curves in runs])
     told = {}
     for at, strategy in enumerate(strategies):
         times = ratio(labels[:, at], labels[:, 0])
@@ -179,34 +209,47 @@ def report(name, backbone, strategies, runs):
             + "{:+.3f} ({:+.3f} to {:+.3f}) |".format(*more),
             flush=True,
         )
-        mean = np.mean([curves[at][1] for curves, _ in runs], axis=0)
-        told[strategy] = np.log(times[0]), more[0], (runs[0][0][at][0], mean)
+        mean = np.mean([curves[at][1] for curves in runs], axis=0)
+        told[strategy] = np.log(times[0]), more[0], (runs[0][at][0], mean)
     return told
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=20, help="from each first seed on")
+    parser.add_argument("--first-seed", type=int, nargs="*", default=[0])
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS[:3]))
     parser.add_argument("--backbones", nargs="*", choices=BACKBONES, default=list(BACKBONES))
     parser.add_argument("--strategies", nargs="*", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument(
+        "--keep", type=Path, help="keep the curves in this file, and go on with those it holds"
+    )
     parser.add_argument("--plot", type=Path, help="write the mean curves to this file")
     args = parser.parse_args()
     if not SAMPLES.is_dir():
         parser.error(f"no sample data at {SAMPLES}")
     strategies = ["random", *(name for name in args.strategies if name != "random")]
-    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    seeds = [first + at for first in args.first_seed for at in range(args.seeds)]
+    kept = Kept(args.keep)
     told: dict = {}
     print(HEAD)
     print("|---" * 7 + "|")
     with ProcessPoolExecutor(args.jobs) as pool:
         for backbone in args.backbones:
             for name in args.sets:
-                _set(name, backbone)  # embedded once, not by every process
-                one = partial(sitting, name, backbone, strategies=strategies)
-                runs = list(pool.map(one, seeds))
+                lacking = {
+                    seed: wanted
+                    for seed in seeds
+                    if (wanted := kept.lacks(name, backbone, strategies, seed))
+                }
+                if lacking:
+                    _set(name, backbone)  # embedded once, not by every process
+                one = partial(sitting, name, backbone)
+                found = pool.map(one, lacking, lacking.values())
+                for seed, curves in zip(lacking, found, strict=True):
+                    kept.add(name, backbone, seed, curves)
+                runs = kept.curves(name, backbone, strategies, seeds)
                 told[backbone, name] = report(name, backbone, strategies, runs)
     for strategy in strategies:
         logs, gains, _ = zip(*(rows[strategy] for rows in told.values()), strict=True)

@@ -193,6 +193,7 @@ STRATEGIES: dict[str, Callable[[Pool, int, np.random.Generator], Ints]] = {
 """Strategies by name; the first is the default."""
 
 NEED_SCORES = frozenset(("band", "uncertain", "top", "disagree"))
+NEED_DESIGN = frozenset(("band",))
 
 
 def choose(name: str, pool: Pool, n: int, random: np.random.Generator) -> Ints:
