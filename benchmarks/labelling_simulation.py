@@ -19,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from unittest import mock
 
@@ -104,7 +105,8 @@ def curve(task, strategy, budget=None):
             head = fit(task.rows[labelled], known)
             scores, spread = head.opinions(task.rows)
             if strategy in NEED_DESIGN:
-                design = make_design(task.ground, task.rows[labelled], np.array(labelled))
+                rows = np.array(labelled)
+                design = make_design(task.ground, task.rows[rows], rows, known, head.penalty)
             values.append(float(auc(head.scores(task.held), task.held_truth)[0]))
         else:
             values.append(0.5)
@@ -235,7 +237,11 @@ def main() -> None:
     told: dict = {}
     print(HEAD)
     print("|---" * 7 + "|")
-    with ProcessPoolExecutor(args.jobs) as pool:
+    with ExitStack() as stack:
+        spread = map
+        if args.jobs > 1:  # a fork would share the threads of onnxruntime, and hang
+            workers = ProcessPoolExecutor(args.jobs, get_context("spawn"))
+            spread = stack.enter_context(workers).map
         for backbone in args.backbones:
             for name in args.sets:
                 lacking = {
@@ -246,7 +252,7 @@ def main() -> None:
                 if lacking:
                     _set(name, backbone)  # embedded once, not by every process
                 one = partial(sitting, name, backbone)
-                found = pool.map(one, lacking, lacking.values())
+                found = spread(one, lacking, lacking.values())
                 for seed, curves in zip(lacking, found, strict=True):
                     kept.add(name, backbone, seed, curves)
                 runs = kept.curves(name, backbone, strategies, seeds)

@@ -41,7 +41,9 @@ def blobs():
     random = np.random.default_rng(0)
     vectors = np.eye(4)[np.repeat([0, 1, 2], 30)] + random.normal(scale=0.05, size=(90, 4))
     vectors = vectors.astype(np.float32)
-    return vectors, make_design(make_ground(vectors), vectors[:20], np.arange(20))
+    return vectors, make_design(
+        make_ground(vectors), vectors[:20], np.arange(20), np.arange(20) % 2
+    )
 
 
 @pytest.mark.parametrize("n", [1, 4, 40, 90])

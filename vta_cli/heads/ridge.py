@@ -47,6 +47,8 @@ class QuickFit:
     auc, accuracy : Interval
         Out of fold, with 95 % bootstrap intervals.
     margins : Margins
+    penalty : float
+        The penalty chosen, in units of the mean eigenvalue; NaN where the labels are too few.
     """
 
     coef: Floats
@@ -58,6 +60,7 @@ class QuickFit:
     auc: Interval
     accuracy: Interval
     margins: Margins
+    penalty: float = float("nan")
 
     def scores(self, rows: NDArray[np.floating]) -> Floats:
         """Return probabilities of rows, shape (n,)."""
@@ -129,6 +132,7 @@ def _fit(
         np.array([intercept for _, intercept in fitted[1:]]),
         blend.own[0],
         targets,
+        penalty,
     )
     if not n_resamples:
         return head
@@ -150,11 +154,12 @@ def _without_figures(
     committee_intercepts: Floats,
     calibrator: Calibrator,
     targets: NDArray[np.int8],
+    penalty: float = float("nan"),
 ) -> QuickFit:
     unknown = np.full(len(targets), np.nan)
     return QuickFit(
         coef, intercept, committee, committee_intercepts, calibrator, unknown, UNDEFINED, UNDEFINED,
-        safety_margins(unknown, targets),
+        safety_margins(unknown, targets), penalty,
     )  # fmt: skip
 
 

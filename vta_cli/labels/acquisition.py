@@ -80,7 +80,7 @@ def band(pool: Pool, n: int, random: np.random.Generator) -> Ints:
     telling = None
     if pool.design is not None:
         told = _sample(np.setdiff1d(pool.seen, pool.design.known), MAX_TOLD, random)
-        telling = Telling(pool.design, pool.vectors[rows], pool.vectors[told])
+        telling = Telling(pool.design, pool.vectors[rows], pool.scores[rows], pool.vectors[told])
     chosen: list[int] = []
     free = np.ones(len(rows), dtype=bool)
     for elsewhere in random.random(n) < ELSEWHERE:

@@ -6,6 +6,11 @@ not on what they say. The image worth most is the one that lowers the mean varia
 most: V-optimality, or transductive experimental design (Yu, Bi and Tresp, 2006, "Active learning
 via transductive experimental design"). Other than a distance or an uncertainty it asks for no
 outlier: nothing that resembles few images can lower the variance of many.
+
+How noisy a label is, the head has found out: its penalty is that variance, if it is taken for the
+mean of the process. On a hard set it is large, and then more labels are wanted where many images
+lie, instead of each in a place of its own. The head also weighs both sides alike, so a label of
+the rarer side says more, and an image is worth the more, the likelier it is to be one.
 """
 
 from dataclasses import dataclass
@@ -21,8 +26,13 @@ N_AXES = 256
 """Principal axes of the pool on which variances are counted."""
 N_REFERENCE = 768
 """Images that stand for the pool."""
-PENALTY = 0.3
-"""Variance of a label's noise, in units of the mean variance of the pool before any label."""
+LEAST, MOST = 0.3, 1.0
+"""Limits of the variance of a label's noise, in units of the mean variance of the pool before any
+label. In `benchmarks/labelling_simulation.py` the least served best where the head finds small
+penalties (portraits, dogs), the most where it finds large ones (quality). From few labels it finds
+anything; the limits keep that from mattering."""
+RAREST = 0.05
+"""A side is not weighed as if it had less than this share of the labels."""
 TINY = 1e-12
 
 
@@ -37,14 +47,14 @@ class Ground:
         Orthonormal columns.
     moments : ndarray of shape (n_axes, n_axes), float32
         Second moments of the sample on the axes.
-    noise : float
-        Variance of a label.
+    unit : float
+        Mean variance of the pool before any label.
     """
 
     mean: NDArray[np.float32]
     axes: NDArray[np.float32]
     moments: NDArray[np.float32]
-    noise: float
+    unit: float
 
     def project(self, rows: NDArray[np.float32]) -> tuple[Floats, Floats]:
         """Return rows on the axes (n, n_axes), and the variance of each off them (n,).
@@ -71,12 +81,18 @@ class Design:
         image of the pool, in the mean over the pool.
     known : ndarray of shape (k,), int64
         Rows of the pool whose labels were counted.
+    noise : float
+        Variance of a label of weight 1.
+    weights : ndarray of shape (2,), float32
+        What the head weighs a negative and a positive label.
     """
 
     ground: Ground
     unknown: NDArray[np.float32]
     shared: NDArray[np.float32]
     known: Ints
+    noise: float
+    weights: NDArray[np.float32]
 
 
 def make_ground(sample: NDArray[np.float32]) -> Ground | None:
@@ -102,10 +118,16 @@ def make_ground(sample: NDArray[np.float32]) -> Ground | None:
             return None
         axes = _axes(centred)
         rows = centred @ axes
-        return Ground(mean, axes, rows.T @ rows / len(sample), PENALTY * unit)
+        return Ground(mean, axes, rows.T @ rows / len(sample), unit)
 
 
-def make_design(ground: Ground, labelled: NDArray[np.float32], known: Ints) -> Design:
+def make_design(
+    ground: Ground,
+    labelled: NDArray[np.float32],
+    known: Ints,
+    targets: NDArray[np.int8],
+    penalty: float = LEAST,
+) -> Design:
     """Count what labels leave unknown.
 
     Parameters
@@ -114,12 +136,20 @@ def make_design(ground: Ground, labelled: NDArray[np.float32], known: Ints) -> D
         Images whose labels are known; k may be 0.
     known : ndarray of shape (k,), int64
         Their rows in the pool.
+    targets : ndarray of shape (k,), int8
+        1 positive, 0 negative; only how many there are of each matters.
+    penalty : float
+        Of the head that was fitted on them, in units of the mean variance; it is brought between
+        `LEAST` and `MOST`. NaN, where the labels are too few to choose one, counts as `LEAST`.
     """
+    noise = ground.unit * (min(max(penalty, LEAST), MOST) if np.isfinite(penalty) else LEAST)
+    share = min(max(float(np.mean(targets)), RAREST), 1.0 - RAREST) if len(targets) else 0.5
+    weights = np.array([0.5 / (1.0 - share), 0.5 / share], dtype=np.float32)
     with threadpool_limits(1):
         rows, off = ground.project(labelled)
-        scaled = rows / np.sqrt(off + ground.noise)[:, None]
+        scaled = rows * np.sqrt(weights[targets] / (off + np.float32(noise)))[:, None]
         unknown = np.linalg.inv(np.eye(rows.shape[1], dtype=np.float32) + scaled.T @ scaled)
-        return Design(ground, unknown, unknown @ ground.moments @ unknown, known)
+        return Design(ground, unknown, unknown @ ground.moments @ unknown, known, noise, weights)
 
 
 def _axes(centred: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -140,40 +170,49 @@ class Telling:
     ----------
     rows : ndarray of shape (c, dim), float32
         The candidates.
+    chances : ndarray of shape (c,), float64
+        The head's probability that each is a positive.
     told : ndarray of shape (j, dim), float32
         Images that were labelled, or asked about, since the design was made.
     """
 
     def __init__(
-        self, design: Design, rows: NDArray[np.float32], told: NDArray[np.float32]
+        self,
+        design: Design,
+        rows: NDArray[np.float32],
+        chances: Floats,
+        told: NDArray[np.float32],
     ) -> None:
-        self._rows, self._off = design.ground.project(rows)
-        self._unknown, self._noise = design.unknown, design.ground.noise
+        self._rows, off = design.ground.project(rows)
+        self._unknown, self._form = design.unknown, design.shared
         self._spread, self._shared = self._rows @ design.unknown, self._rows @ design.shared
-        self._known, self._known_off = design.ground.project(told)
-        self._form = design.shared
+        weights = design.weights[0] * (1.0 - chances) + design.weights[1] * chances
+        self._noise = (off + design.noise) / weights
+        self._known, known_off = design.ground.project(told)
+        self._known_noise = known_off + design.noise
 
     def gains(self) -> Floats:
         """Return by how much each label would lower the mean variance of the pool, shape (c,).
 
         For a candidate x with posterior covariances k(x, .) that is the mean over the pool of
-        ``k(x, r)^2 / (k(x, x) + noise)``. The images told since are taken into account exactly.
+        ``k(x, r)^2 / (k(x, x) + noise / weight)``, with the weight that its label is expected to
+        have. The images told since are taken into account exactly.
         """
         variance = np.einsum("ij,ij->i", self._spread, self._rows)
         shared = np.einsum("ij,ij->i", self._shared, self._rows)
         if len(self._known):
             known = self._known
             across = known @ self._unknown  # (j, n_axes)
-            own = across @ known.T + np.diag(self._known_off + self._noise)
+            own = across @ known.T + np.diag(self._known_noise)
             part = np.linalg.solve(own, across @ self._rows.T).T  # (c, j)
             variance -= np.einsum("ij,ij->i", part, self._spread @ known.T)
             shared -= 2.0 * np.einsum("ij,ij->i", part, self._shared @ known.T)
             shared += np.einsum("ij,ij->i", part @ (known @ self._form @ known.T), part)
-        rest = np.maximum(variance, 0.0) + self._off + self._noise
+        rest = np.maximum(variance, 0.0) + self._noise
         found: Floats = np.maximum(shared, 0.0) / rest
         return found
 
     def promise(self, at: int) -> None:
         """Take the label of a candidate for granted from here on."""
         self._known = np.concatenate([self._known, self._rows[at : at + 1]])
-        self._known_off = np.append(self._known_off, self._off[at])
+        self._known_noise = np.append(self._known_noise, self._noise[at])

@@ -151,7 +151,9 @@ class Learner:
         head = fit_quick(own, targets, near_copies(own, default_threshold(spaces)))
         scores, spread = rescore(head, vectors, has)
         ground = self._ground_of(vectors, has)
-        design = None if ground is None else make_design(ground, own, rows)
+        design = None
+        if ground is not None:
+            design = make_design(ground, own, rows, targets, head.penalty)
         seconds = (datetime.now(UTC) - start).total_seconds()
         with self._lock:
             if vectors.shape[1] != self._pool.vectors.shape[1]:
