@@ -19,15 +19,18 @@ from vta_cli.backbones.registry import load, resolve
 from vta_cli.errors import UsageError
 from vta_cli.heads.pooling import Pooled, check_pool
 from vta_cli.heads.saved import Head, load_head
+from vta_cli.heads.threads import one_thread
 from vta_cli.images.decode import from_pillow
 from vta_cli.images.keys import read_bytes
 from vta_cli.images.picture import Picture
 from vta_cli.images.views import readings
 from vta_cli.pipelines.aisthetics import check_distribution, fields_of
 from vta_cli.pipelines.score import find_head, recipes_of, stands_in
+from vta_cli.pipelines.staff import one_thread_each
 from vta_cli.pipelines.views import all_views, as_read, with_view
 from vta_cli.records import Pixels, Promise, Recipe, Vectors
 from vta_cli.store.store import Store
+from vta_cli.store.widen import narrow
 
 BATCH = 32
 """Pictures that are decoded at once."""
@@ -36,7 +39,9 @@ BATCH = 32
 class LoadedTaste:
     """A head together with the backbones that it reads; embeds what it is given.
 
-    For many images use the commands, which keep vectors; this is for a handful at a time.
+    For many images use the commands, which keep vectors; this is for a handful at a time. Vectors
+    are rounded as a store keeps them, so that the scores are those of `vta score`, on the same
+    machine to the bit.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class LoadedTaste:
         self.taste: Head = Pooled(taste, how) if viewed else taste
         self._recipes = recipes
         self._backbones: list[Backbone] = []
+        self._families = [resolve(recipe.backbone).family for recipe in recipes]
         for recipe in recipes:
             backbone = load(
                 replace(resolve(recipe.backbone), exact=is_exact(recipe)),
@@ -135,13 +141,15 @@ class LoadedTaste:
         found: dict[str, list[NDArray[np.float64]]] = {}
         for start in range(0, max(len(images), 1), BATCH):
             opened = [_opened(image) for image in images[start : start + BATCH]]
-            blocks = [
-                _embed(one, recipe, opened)
-                for one, recipe in zip(self._backbones, self._recipes, strict=True)
-            ]
-            score, beside = self.taste.answer(blocks)
-            if members:
-                beside = beside | self.taste.members(blocks)
+            with one_thread_each(self._families):
+                blocks = [
+                    _embed(one, recipe, opened)
+                    for one, recipe in zip(self._backbones, self._recipes, strict=True)
+                ]
+            with one_thread():  # as the commands do: threads move the last bits
+                score, beside = self.taste.answer(blocks)
+                if members:
+                    beside = beside | self.taste.members(blocks)
             for name, values in {"": score, **beside}.items():
                 found.setdefault(f"score.{name}" if name else "score", []).append(values)
         return {name: np.concatenate(parts) for name, parts in found.items()}
@@ -184,7 +192,7 @@ def load_taste(
 
 
 def _embed(backbone: Backbone, recipe: Recipe, opened: Sequence[Picture | Pixels]) -> Vectors:
-    """Return the vectors of pictures as a head reads them, see `as_read`; none of no pictures."""
+    """Return the vectors of pictures as a head reads them from a store; none of no pictures."""
     wanted = backbone.recipe.preprocess, recipe.view, backbone.resize
     shown = [
         one.readings(*wanted) if isinstance(one, Picture) else readings(one, *wanted)
@@ -192,7 +200,10 @@ def _embed(backbone: Backbone, recipe: Recipe, opened: Sequence[Picture | Pixels
     ]
     flat = [picture for pictures in shown for picture in pictures]
     vectors = backbone.embed(flat) if flat else np.empty((0, recipe.dim), np.float32)
-    return as_read(all_views(vectors, [len(pictures) for pictures in shown], recipe.n_views))
+    every = all_views(vectors, [len(pictures) for pictures in shown], recipe.n_views)
+    kept = [narrow(row[None]) for row in every]  # a store rounds: the scores are to be the same
+    rounded = [row if half is None else half[0] for row, half in zip(every, kept, strict=True)]
+    return as_read(np.array(rounded, dtype=np.float32).reshape(every.shape))
 
 
 def _opened(image: Any) -> Picture | Pixels:

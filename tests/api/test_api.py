@@ -22,11 +22,10 @@ def pictures(trained_folder):
 
 
 def test_one_line_scores_like_the_command(trained_folder, pictures, vta):
-    """`load_taste(store).score(paths)` gives what `vta score` writes."""
+    """`load_taste(store).score(paths)` gives what `vta score` writes, to the last digit."""
     scored = vta("score", "pics", cwd=trained_folder).out.splitlines()[1:7]
-    wanted = [float(line.split(",")[1]) for line in scored]
     found = load_taste(trained_folder / ".vta").score(pictures)
-    assert found == pytest.approx(wanted, abs=2e-3)  # the store keeps float16
+    assert [f"{one:.6g}" for one in found] == [line.split(",")[1] for line in scored]
     assert found[::2].min() > found[1::2].max()
 
 
@@ -81,7 +80,7 @@ def test_classes_come_with_their_columns(trained_folder, pictures):
     assert columns["score.day"] + columns["score.night"] == pytest.approx(np.ones(6))
     backbone = load(resolve("classic"))
     pixels = [np.asarray(Image.open(path).convert("RGB")) for path in pictures]
-    rows = backbone.embed(pixels).astype(np.float64)
+    rows = backbone.embed(pixels).astype(np.float16).astype(np.float64)  # as a store keeps them
     z = rows / np.linalg.norm(rows, axis=1, keepdims=True) @ layer.weight.T
     wanted = np.exp(z[:, 1]) / np.exp(z).sum(axis=1)
     assert taste.score(pictures) == pytest.approx(wanted, abs=1e-6)
@@ -120,9 +119,9 @@ def test_a_distribution_predicts_as_aisthetics_does(trained_folder, pictures, vt
     rows = [json.loads(line) for line in ran.out.splitlines()]
     assert [list(row) for row in rows] == [wanted] * 4
     for row, own in zip(rows, found, strict=False):
-        assert row["predictions"] == pytest.approx(own["predictions"], abs=2e-3)  # float16
-        assert row["mean_score_prediction"] == pytest.approx(own["mean_score_prediction"], abs=0.01)
-        assert row["sd_score_prediction"] == pytest.approx(own["sd_score_prediction"], abs=0.01)
+        assert row["predictions"] == pytest.approx(own["predictions"], rel=6e-6)  # six digits
+        assert row["mean_score_prediction"] == pytest.approx(own["mean_score_prediction"], rel=6e-6)
+        assert row["sd_score_prediction"] == pytest.approx(own["sd_score_prediction"], rel=6e-6)
     torn = {name: rows[3][name] for name in wanted[1:]}
     assert torn == dict.fromkeys(wanted[1:])
     with pytest.raises(UsageError, match="gives a probability"):

@@ -21,6 +21,9 @@ def judged(drawn, vta, tmp_path_factory):
             (root / folder).mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / "pics" / name, root / folder / name)
     table = [f"pics/{name},{70 + at if liked[name] else 10 + at}" for at, name in enumerate(names)]
+    for odd in ("labels.zip", "list.txt"):  # named as images are, they are no sources either
+        (root / odd).write_text("pics/p00.jpg\n")
+        table.append(f"{odd},50")
     (root / "scores.csv").write_text("path,score\n" + "\n".join(table))
     table = [f"pics/{name},{'warm' if liked[name] else '-'}" for name in names]
     (root / "tags.csv").write_text("path,tags\n" + "\n".join(table))
@@ -58,6 +61,7 @@ def test_labels_of_every_kind_find_the_liked_pictures(judged, vta, case):
     assert trained.code == 0, trained.err
     assert trained.out.startswith(head)
     assert "base" in trained.out
+    assert ("2 labelled files could not be read" in trained.err) == (case == "scores")
     assert "Labels most likely wrong" in trained.out
     scored = vta("score", "pics", "--model", name, cwd=judged)
     rows = list(csv.DictReader(io.StringIO(scored.out)))

@@ -237,6 +237,7 @@ def test_export_is_fit_for_publishing_and_comes_back(trained_folder, fresh, here
     assert "12 liked and 12 disliked" in card
     assert f"{known['meta']['auc']:.3f}" in card
     assert f"`{known['recipes'][0]['backbone']}`" in card
+    assert "pip install vta\n" in card, "its backbone needs no extra"
     assert "vta heads import" in card
     assert "TODO" in card
     assert known["promise"]["kind"] == "probability"
@@ -274,6 +275,7 @@ def test_card_of_an_imported_head_names_its_origin(fresh, here):
     assert "513 parameters" in card
     assert "likely for open_clip:ViT-B-32" in card
     assert "CC0" in card
+    assert "pip install 'vta[nets]'" in card
     listed = here("heads", "list", cwd=fresh)
     assert "laion-v1" in listed.out
     assert "rating" in listed.out

@@ -20,6 +20,7 @@ def card(
     promise: Promise,
     normalise: bool,
     licence: str | None,
+    extras: Sequence[str] = (),
 ) -> str:
     """Write the card.
 
@@ -35,6 +36,8 @@ def card(
         Whether it scales vectors to unit length.
     licence : str or None
         None: that of an imported head, else a gap to fill.
+    extras : sequence of str
+        Of vta, which the backbones need.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def card(
         _origin(meta, published),
         _quality(meta),
         _reads(recipes, normalise),
-        _use(name, recipes),
+        _use(name, recipes, extras),
         "## Licence\n\n" + (terms or "TODO: say under which licence you publish this head.") + "\n"
         "The backbones have licences of their own.",
     ]
@@ -166,12 +169,13 @@ def _weights(recipe: Mapping[str, Any]) -> str:
     return "those of that name" if weights == "any" else f"BLAKE3 `{weights[:16]}…`"
 
 
-def _use(name: str, recipes: Sequence[Mapping[str, Any]]) -> str:
+def _use(name: str, recipes: Sequence[Mapping[str, Any]], extras: Sequence[str]) -> str:
     backbones = " ".join(f"--backbone {recipe['backbone']}" for recipe in recipes)
+    wanted = f"'vta[{','.join(extras)}]'" if extras else "vta"
     return (
         "## How to use it\n\n"
         "```sh\n"
-        "pip install 'vta[nets]'\n"
+        f"pip install {wanted}\n"
         f"vta embed images/ {backbones}\n"
         "vta heads import FOLDER-OF-THIS-CARD\n"
         f"vta score images/ --model '{name}' > scores.csv\n"

@@ -145,7 +145,11 @@ def embed(
     """
     report = EmbedReport()
     start = time.perf_counter()
-    with one_thread_each(lanes), StopRequest() as stop, ExitStack() as stack:
+    with (
+        one_thread_each([lane.spec.family for lane in lanes]),
+        StopRequest() as stop,
+        ExitStack() as stack,
+    ):
         run = _Run(store, lanes, report, progress, stop, workers)
         stack.callback(run.finish)
         stage = stack.enter_context(progress.stage("embed"))

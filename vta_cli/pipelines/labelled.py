@@ -18,7 +18,7 @@ from vta_cli.pipelines.embed import EmbedReport, embed
 from vta_cli.pipelines.lanes import Lane, key_rows
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.score import HEAD_NAME, SUFFIX
-from vta_cli.pipelines.sources import NOT_EMBEDDED, Source, known_refs
+from vta_cli.pipelines.sources import NOT_EMBEDDED, Source, known_refs, listed
 from vta_cli.records import Skip, Vectors
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
@@ -114,16 +114,16 @@ def labelled(
     KeyboardInterrupt
         If the embedding was interrupted; what it did is committed.
     """
-    source = Source(sorted(set(paths)), hidden=True)
+    files = sorted(set(paths))
     embedded = None
     if embed_missing:
-        embedded = embed(store, source, lanes, progress)
+        embedded = embed(store, listed(files), lanes, progress)
         if embedded.interrupted:
             raise KeyboardInterrupt
     spaces = [lane.space for lane in lanes]
     for space in spaces:
         space.refresh()
-    keys, lost = _keys(store, source, spaces)
+    keys, lost = _keys(store, listed(files), spaces)
     if not keys and lost:
         raise UsageError(
             "nothing-to-learn",

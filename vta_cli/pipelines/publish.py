@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from vta_cli.backbones.presets import EXTRAS
 from vta_cli.errors import UsageError
 from vta_cli.exchange.card import card, known_json
 from vta_cli.heads.saved import load_head
@@ -59,7 +60,9 @@ def export_head(store: Store, name: str | None, out: Path, licence: str | None) 
     try:
         public.save(made / HEAD_FILE)
         (made / JSON_FILE).write_text(known, encoding="utf-8")
-        text = card(public.meta, public.recipes, public.promise, public.normalise, licence)
+        families = {str(recipe["backbone"]).partition(":")[0] for recipe in public.recipes}
+        extras = sorted({EXTRAS[family] for family in families if family in EXTRAS})
+        text = card(public.meta, public.recipes, public.promise, public.normalise, licence, extras)
         (made / CARD_FILE).write_text(text, encoding="utf-8")
         made.chmod(0o755)
         os.replace(made, out)  # noqa: PTH105 - replaces an empty folder, and no other

@@ -115,13 +115,13 @@ _held = _Held()
 
 
 @contextlib.contextmanager
-def one_thread_each(lanes: Sequence[Lane]) -> Iterator[None]:
-    """Hold numpy's matrix library to one thread while backbones run on it in threads of our own.
+def one_thread_each(families: Sequence[str]) -> Iterator[None]:
+    """Hold numpy's matrix library to one thread while backbones of such families run on it.
 
-    Two threads that each ask for two cores waste half of them, and sums come out otherwise than in
-    a worker process. Networks keep their threads: theirs is another library.
+    Threads of ours that each ask for all cores waste most of them, and sums come out otherwise in
+    several threads than in a worker process. Networks keep theirs: that is another library.
     """
-    on_numpy = [lane.spec.family in NUMPY for lane in lanes]
+    on_numpy = [family in NUMPY for family in families]
     if not any(on_numpy):
         yield
         return
