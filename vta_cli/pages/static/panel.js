@@ -78,7 +78,7 @@ export function makePanel(root) {
   } });
   const strategy = el("select", { id: "strategy", onchange: () => post("settings", { strategy: strategy.value }).catch(fail) });
   const every = el("select", { id: "every", "aria-label": "When to learn", onchange: () => post("settings", { every: Number(every.value) }).catch(fail) },
-    ...[[0, "only when asked"], [5, "every 5 labels"], [10, "every 10 labels"], [25, "every 25 labels"], [100, "every 100 labels"]]
+    ...[[0, "on request"], [5, "every 5 labels"], [10, "every 10 labels"], [25, "every 25 labels"], [100, "every 100 labels"]]
       .map(([n, text]) => el("option", { value: n }, text)));
   const learn = el("button", { type: "button", class: "main", id: "retrain", onclick: () => retrain() }, "Learn now ", el("kbd", {}, "t"));
   const told = el("p", { class: "small soft", id: "told" });

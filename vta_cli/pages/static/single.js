@@ -161,6 +161,7 @@ export function single(root) {
   }
 
   image.addEventListener("load", enlarge);
+  addEventListener("resize", enlarge);
   image.addEventListener("error", () => {
     if (!image.getAttribute("src")) return;
     failed = true;
@@ -217,6 +218,9 @@ export function single(root) {
       }
       draw();
     },
-    leave: forget,
+    leave() {
+      removeEventListener("resize", enlarge);
+      forget();
+    },
   };
 }
