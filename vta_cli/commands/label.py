@@ -104,6 +104,8 @@ def label(
       vta label photos/ --pos liked/ --neg disliked/
       vta label photos/ --mode tournament
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
+    from dataclasses import replace
+
     from vta_cli.console.errors import printable
     from vta_cli.errors import UsageError
     from vta_cli.pipelines.label import Plan
@@ -111,7 +113,6 @@ def label(
     from vta_cli.pipelines.label_serve import export, open_page
     from vta_cli.pipelines.score import HEAD_NAME
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
-    from vta_cli.pipelines.train import labels_from_file
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
     choice(mode, MODES, "--mode")
@@ -133,11 +134,14 @@ def label(
     if not move:
         for side, _ in sides:
             side.check()
-    known = labels_from_file(labels, None).labels if labels is not None else ()
     inputs = Inputs(
-        images, sides, known, preset, backbone or [], engine.engine(),
+        images, sides, preset=preset, backbones=backbone or [], engine=engine.engine(),
         embed_missing=not no_embed,
     )  # fmt: skip
+    if labels is not None:
+        from vta_cli.pipelines.train import labels_from_file  # takes long to import
+
+        inputs = replace(inputs, labels=labels_from_file(labels, None).labels)
 
     def warn(text: str) -> None:
         typer.echo(f"warning: {printable(text)}", err=True)

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from vta_cli.heads.blocks import Floats
 from vta_cli.heads.calibration import sigmoid, soft_targets
@@ -52,6 +51,8 @@ def _solve(raws: Floats, targets: NDArray[np.int8], weights: Floats, prior: Floa
     n_members = len(raws)
     if n_members == 1:
         return np.ones(1)
+    from scipy.optimize import minimize  # noqa: PLC0415 - the labelling page weighs nothing
+
     wanted = soft_targets(targets, weights)
 
     def loss(beta: Floats) -> tuple[float, Floats]:

@@ -26,8 +26,8 @@ from vta_cli.neighbors.components import components
 from vta_cli.neighbors.join import Pairs
 from vta_cli.neighbors.scan import COSINE_TOLERANCE
 from vta_cli.pipelines.label_pool import Pool, Sketch, unit_rows
+from vta_cli.pipelines.labelled import MAX_REMEMBERED
 from vta_cli.pipelines.spaces import default_threshold
-from vta_cli.pipelines.train import MAX_REMEMBERED
 from vta_cli.store.space import Space
 
 SCORE_ROWS = 8_192

@@ -23,6 +23,9 @@ from vta_cli.records import Skip, Vectors
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
+MAX_REMEMBERED = 20_000
+"""Labels whose keys a head remembers, for `vta explain`."""
+
 
 @dataclass(frozen=True)
 class ByGradients:

@@ -19,6 +19,7 @@ from vta_cli.labels.records import LabelSet
 from vta_cli.labels.registry import reader
 from vta_cli.pipelines.embed import EmbedReport
 from vta_cli.pipelines.labelled import (
+    MAX_REMEMBERED,
     Plan,
     head_path,
     labelled,
@@ -45,8 +46,6 @@ from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
 DEFAULT_HEAD = "ensemble"
-MAX_REMEMBERED = 20_000
-"""Labels whose keys a head remembers, for `vta explain`."""
 
 
 @dataclass(frozen=True)
