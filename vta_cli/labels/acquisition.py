@@ -67,7 +67,8 @@ def band(pool: Pool, n: int, random: np.random.Generator) -> Ints:
 
     A share `ELSEWHERE` comes from the whole pool, where the limits have no say: a head that is told
     of hard images alone learns too little of the others, and on noisy labels it then needs more of
-    them than one that is told of any.
+    them than one that is told of any. What tells most is reckoned with the head's own penalty and
+    its weights of the two sides, see `design`.
     """
     candidates, scores = pool.candidates, pool.scores[pool.candidates]
     inside = (scores >= min(pool.low, pool.high)) & (scores <= max(pool.low, pool.high))
