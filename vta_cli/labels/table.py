@@ -188,7 +188,8 @@ def _meaning(rows: Sequence[Row], positive: str | None, file: Path) -> dict[str,
         raise UsageError(
             "which-is-positive",
             f"{file.name} labels images {excerpt(first)} and {excerpt(second)}",
-            hint=f"say which is liked: --positive {first} or --positive {second}",
+            hint=f"say which is liked, --positive {first} or --positive {second}, or "
+            "--kind classes",
         )
     if sum(unknown.values()) > sum(counts[v] for v in known) or any(
         number(with_point(value)) is not None for value in unknown

@@ -151,6 +151,7 @@ def ceiling_notes(labels: LabelSet, keys: Mapping[str, bytes]) -> list[str]:
         apart = f", {found.mean_difference:.3g} apart on average" if measured else ""
         notes.append(
             f"{what} judged more than once: judgements {who} agree in "
-            f"{100 * found.agreement:.0f} %{apart}; no head can do better"
+            f"{100 * found.agreement:.0f} %{apart}; "
+            + ("no head can do better" if not measured else "that much no head can foretell")
         )
     return notes

@@ -91,11 +91,17 @@ class Given:
             ``no-labels``, ``one-class-empty``, ``wrong-option``, or what `Source.check` raises.
         """
         sides = self.pos or self.neg
-        ways = (sides, self.labels, self.classes, self.tiers, self.histograms, self.pairs)
-        if sum(way is not None for way in ways) != 1:
+        ways = {
+            "--pos and --neg": sides, "--labels": self.labels, "--classes": self.classes,
+            "--tiers": self.tiers, "--histograms": self.histograms, "--pairs": self.pairs,
+        }  # fmt: skip
+        named = [option for option, way in ways.items() if way is not None]
+        if len(named) != 1:
             raise UsageError(
                 "no-labels",
-                "labels are needed, of one kind",
+                f"labels come in one way, not by {' and '.join(named)} together"
+                if named
+                else "labels are needed, of one kind",
                 hint="give --pos LIKED --neg DISLIKED, or one of --labels FILE, --classes DIR, "
                 "--tiers DIR, --histograms FILE, --pairs FILE",
             )
