@@ -11,7 +11,7 @@ probabilities) are float64.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,20 @@ _LEAST_SQUARE = 1e-30
 
 Floats = NDArray[np.float64]
 _Float = TypeVar("_Float", np.float32, np.float64)
+
+
+class Block(Protocol):
+    """Rows of one space, read some at a time: a matrix, or what fetches them when asked.
+
+    What a slice gives is good until the next slice is asked for.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of rows, then what each holds: its columns, or views and columns."""
+
+    def __getitem__(self, rows: slice, /) -> NDArray[np.floating]:
+        """Return some rows in a stretch."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +221,7 @@ def _variance(unit: NDArray[np.float32], mean: Floats) -> Floats:
     return np.asarray(total / max(len(unit), 1))
 
 
-def check_blocks(blocks: Sequence[NDArray[np.floating]], dims: Sequence[int] | None = None) -> int:
+def check_blocks(blocks: Sequence[Block], dims: Sequence[int] | None = None) -> int:
     """Return the number of rows that all blocks share.
 
     Parameters
@@ -241,9 +255,7 @@ def check_blocks(blocks: Sequence[NDArray[np.floating]], dims: Sequence[int] | N
     return int(shapes[0][0])
 
 
-def join(
-    blocks: Sequence[NDArray[np.floating]], start: int, stop: int, *, normalise: bool = True
-) -> Singles:
+def join(blocks: Sequence[Block], start: int, stop: int, *, normalise: bool = True) -> Singles:
     """Return rows `start` to `stop` of all blocks side by side, shape (stop - start, sum of dims).
 
     With `normalise`, each row of a block has unit Euclidean length; rows of zeros stay zeros.
@@ -255,7 +267,7 @@ def join(
 
 def _fill(
     out: NDArray[_Float],
-    blocks: Sequence[NDArray[np.floating]],
+    blocks: Sequence[Block],
     start: int,
     stop: int,
     *,
@@ -311,7 +323,7 @@ def reciprocal_norms(
 
 
 def pieces(
-    blocks: Sequence[NDArray[np.floating]],
+    blocks: Sequence[Block],
     columns: Columns,
     *,
     normalise: bool = True,
@@ -346,9 +358,9 @@ def pieces(
         yield slice(start, stop), Rows(padded, columns, room, squares)
 
 
-def piece(blocks: Sequence[NDArray[np.floating]], start: int, *, normalise: bool = True) -> Floats:
+def piece(blocks: Sequence[Block], start: int, *, normalise: bool = True) -> Floats:
     """Return `PIECE_ROWS` rows from `start` on, as `join` does, in float64; then zeros."""
-    stop = min(start + PIECE_ROWS, len(blocks[0]))
+    stop = min(start + PIECE_ROWS, blocks[0].shape[0])
     out = np.empty((PIECE_ROWS, sum(block.shape[1] for block in blocks)))
     _fill(out, blocks, start, stop, normalise=normalise)
     return out

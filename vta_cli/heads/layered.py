@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.errors import HeadError
-from vta_cli.heads.blocks import PIECE_ROWS, Floats, check_blocks, piece
+from vta_cli.heads.blocks import PIECE_ROWS, Block, Floats, check_blocks, piece
 from vta_cli.heads.calibration import sigmoid
 from vta_cli.heads.layers import check_layers, forward, from_saved, to_saved
 from vta_cli.heads.persist import read, unreadable, write
@@ -140,11 +140,11 @@ class LayeredHead:
             if layer.weight is not None and layer.bias is not None
         )
 
-    def score(self, blocks: Sequence[NDArray[np.floating]]) -> Floats:
+    def score(self, blocks: Sequence[Block]) -> Floats:
         """Return the score of each row; see `answer`."""
         return self.answer(blocks)[0]
 
-    def answer(self, blocks: Sequence[NDArray[np.floating]]) -> tuple[Floats, dict[str, Floats]]:
+    def answer(self, blocks: Sequence[Block]) -> tuple[Floats, dict[str, Floats]]:
         """Return the score of each row, and what always stands beside it.
 
         Parameters
@@ -176,14 +176,14 @@ class LayeredHead:
             return mean, {"sd": np.sqrt(variance)}
         return out[:, 0], {}
 
-    def members(self, blocks: Sequence[NDArray[np.floating]]) -> dict[str, Floats]:
+    def members(self, blocks: Sequence[Block]) -> dict[str, Floats]:
         """Return the share of each bin of a distribution, ``bin.1`` and so on; else nothing."""
         if self.promise.kind != "distribution":
             return {}
         out = self._outputs(blocks)
         return {f"bin.{at}": out[:, at - 1] for at in range(1, out.shape[1] + 1)}
 
-    def _outputs(self, blocks: Sequence[NDArray[np.floating]]) -> Floats:
+    def _outputs(self, blocks: Sequence[Block]) -> Floats:
         """Return what the network gives, shape (n, n_out)."""
         n = check_blocks(blocks, self.dims)
         width = check_layers(self._layers, sum(self.dims)) + (self._output == "cumulative")
@@ -196,9 +196,7 @@ class LayeredHead:
                 found.append(out[:n_real])
         return np.concatenate(found)
 
-    def _pieces(
-        self, blocks: Sequence[NDArray[np.floating]], n: int
-    ) -> Iterator[tuple[Floats, int]]:
+    def _pieces(self, blocks: Sequence[Block], n: int) -> Iterator[tuple[Floats, int]]:
         for start in range(0, n, PIECE_ROWS):
             rows = piece(blocks, start, normalise=self.normalise)
             yield rows, min(PIECE_ROWS, n - start)

@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vta_cli.errors import HeadError, UsageError
-from vta_cli.heads.blocks import Floats
+from vta_cli.heads.blocks import Block, Floats
 from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.saved import Head
 from vta_cli.heads.viewed import view_rows
@@ -92,11 +91,11 @@ class Pooled:
             raise HeadError("bad-layers", "the head knows no classes")
         return type(self)(self.head.with_chosen(chosen), self.pool)
 
-    def score(self, blocks: Sequence[NDArray[np.floating]]) -> Floats:
+    def score(self, blocks: Sequence[Block]) -> Floats:
         """Return the score of each image; see `answer`."""
         return self.answer(blocks)[0]
 
-    def answer(self, blocks: Sequence[NDArray[np.floating]]) -> tuple[Floats, dict[str, Floats]]:
+    def answer(self, blocks: Sequence[Block]) -> tuple[Floats, dict[str, Floats]]:
         """Return the score of each image, and what always stands beside it.
 
         Of classes and tags each probability is pooled by itself, as CityClassifiers does: with
@@ -113,7 +112,7 @@ class Pooled:
         HeadError
             ``wrong-vectors`` if the blocks do not have the head's widths, or differ in their views.
         """
-        rows, n_views = view_rows(blocks)
+        rows, n_views = view_rows([block[:] for block in blocks])
         promise = self.promise
         if promise.kind == "distribution":
             bins = self._bins(rows, n_views)
@@ -128,9 +127,9 @@ class Pooled:
             return np.max(np.stack(chosen), axis=0), each
         return self._pool(score, n_views), each
 
-    def members(self, blocks: Sequence[NDArray[np.floating]]) -> dict[str, Floats]:
+    def members(self, blocks: Sequence[Block]) -> dict[str, Floats]:
         """Return what the score was made of, pooled likewise: members, or bins."""
-        rows, n_views = view_rows(blocks)
+        rows, n_views = view_rows([block[:] for block in blocks])
         if self.promise.kind == "distribution":
             bins = self._bins(rows, n_views)
             return {f"bin.{at}": bins[:, at - 1] for at in range(1, bins.shape[1] + 1)}
@@ -144,7 +143,7 @@ class Pooled:
     def _pool(self, values: Floats, n_views: int) -> Floats:
         return pooled(values.reshape(-1, n_views), self.pool)
 
-    def _bins(self, rows: Sequence[NDArray[np.floating]], n_views: int) -> Floats:
+    def _bins(self, rows: Sequence[Block], n_views: int) -> Floats:
         """Return the pooled share of each bin, shape (n, n_bins)."""
         found = self.head.members(rows)
         shares = [found[f"bin.{at}"] for at in range(1, len(self.promise.values) + 1)]

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from vta_cli.heads.blocks import Floats
+from vta_cli.heads.blocks import Block, Floats
 from vta_cli.heads.layered import TYPE, LayeredHead
 from vta_cli.heads.persist import FIELD, read, unreadable
 from vta_cli.heads.taste import Taste
@@ -30,13 +28,13 @@ class Head(Protocol):
     def with_meta(self, *, recipes: Sequence[dict[str, Any]] | None = None, **meta: Any) -> Self:
         """Return the same head with other recipes or more metadata."""
 
-    def score(self, blocks: Sequence[NDArray[np.floating]]) -> Floats:
+    def score(self, blocks: Sequence[Block]) -> Floats:
         """Return the score of each row, shape (n,), float64."""
 
-    def answer(self, blocks: Sequence[NDArray[np.floating]]) -> tuple[Floats, dict[str, Floats]]:
+    def answer(self, blocks: Sequence[Block]) -> tuple[Floats, dict[str, Floats]]:
         """Return the score of each row, and the columns that always stand beside it."""
 
-    def members(self, blocks: Sequence[NDArray[np.floating]]) -> dict[str, Floats]:
+    def members(self, blocks: Sequence[Block]) -> dict[str, Floats]:
         """Return what the score was made of, on request: members, or bins."""
 
     def save(self, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.heads.blocks import Columns, Floats, check_blocks, pieces
+from vta_cli.heads.blocks import Block, Columns, Floats, check_blocks, pieces
 from vta_cli.heads.calibration import CALIBRATORS, Calibrator, calibrator
 from vta_cli.heads.linear import linear_raws
 from vta_cli.heads.parts import LinearPart, NearestPart, take
@@ -101,7 +101,7 @@ class Taste:
         """Weight of each member, by name."""
         return {member.name: member.share for member in self._members}
 
-    def score(self, blocks: Sequence[NDArray[np.floating]]) -> Floats:
+    def score(self, blocks: Sequence[Block]) -> Floats:
         """Return the probability of each row.
 
         Parameters
@@ -131,11 +131,11 @@ class Taste:
         """What the score means: a calibrated probability."""
         return Promise("probability")
 
-    def answer(self, blocks: Sequence[NDArray[np.floating]]) -> tuple[Floats, dict[str, Floats]]:
+    def answer(self, blocks: Sequence[Block]) -> tuple[Floats, dict[str, Floats]]:
         """Return the score of each row, and nothing beside it."""
         return self.score(blocks), {}
 
-    def members(self, blocks: Sequence[NDArray[np.floating]]) -> dict[str, Floats]:
+    def members(self, blocks: Sequence[Block]) -> dict[str, Floats]:
         """Return the calibrated probability of each row by each member, by name."""
         n = check_blocks(blocks, self.dims)
         found = {member.name: np.empty(n) for member in self._members}
@@ -145,13 +145,13 @@ class Taste:
         with np.errstate(invalid="ignore"):
             return {m.name: m.calibrator.probability(found[m.name]) for m in self._members}
 
-    def _raws(self, blocks: Sequence[NDArray[np.floating]]) -> Iterator[tuple[slice, list[Floats]]]:
+    def _raws(self, blocks: Sequence[Block]) -> Iterator[tuple[slice, list[Floats]]]:
         """Yield the raw scores of each member, for some rows at a time."""
         linear = [m.part for m in self._members if isinstance(m.part, LinearPart)]
         with np.errstate(invalid="ignore", over="ignore"), one_thread():
             if len(linear) == len(self._members):
                 weights = [(part.narrow, float(part.intercept[0])) for part in linear]
-                yield from linear_raws(blocks, weights, normalise=self.normalise)
+                yield slice(None), linear_raws(blocks, weights, normalise=self.normalise)
                 return
             bounded_alone = all(isinstance(m.part, NearestPart) for m in self._members)
             for where, rows in pieces(

@@ -6,6 +6,7 @@ No image is opened. Rows come in source order, in blocks, in bounded memory.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.errors import HeadError, UsageError
-from vta_cli.heads.blocks import PIECE_ROWS
+from vta_cli.heads.blocks import PIECE_ROWS, Block
 from vta_cli.heads.pooling import Pool, Pooled
 from vta_cli.heads.saved import Head, load_head
 from vta_cli.heads.threads import one_thread
@@ -22,7 +23,7 @@ from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.sources import NOT_EMBEDDED, Files, Source, files_of
 from vta_cli.pipelines.views import as_read, with_view
 from vta_cli.records import ImageRef, Recipe, Vectors
-from vta_cli.store.space import Space
+from vta_cli.store.space import Space, Stored
 from vta_cli.store.store import Store
 
 BLOCK_ROWS = 4096
@@ -333,7 +334,8 @@ def _score_block(files: Files, models: Sequence[Model], *, members: bool) -> Sco
         rows = [space.locate(keys) for space in spaces]
         present = np.logical_and.reduce([row >= 0 for row in rows])
         at = np.flatnonzero(usable)[present]
-        for where, blocks in _vectors(spaces, [row[present] for row in rows]):
+        some = [row[present] for row in rows]
+        for where, blocks in (_whole if len(readers) == 1 else _vectors)(spaces, some):
             for column, model in readers:
                 results = _answers(model, column, blocks, members=members)
                 for name, values in results.items():
@@ -364,13 +366,27 @@ def _by_spaces(
 
 
 def _answers(
-    model: Model, column: str, blocks: list[Vectors], *, members: bool
+    model: Model, column: str, blocks: Sequence[Block], *, members: bool
 ) -> dict[str, NDArray[np.float64]]:
     score_, beside = model.taste.answer(blocks)
     results = {column: score_} | {f"{column}.{name}": v for name, v in beside.items()}
     if members:
         results |= {f"{column}.{name}": v for name, v in model.taste.members(blocks).items()}
     return results
+
+
+def _whole(
+    spaces: Sequence[Space], rows: Sequence[NDArray[np.int64]]
+) -> Iterator[tuple[slice, list[Stored]]]:
+    """Yield all rows at once, for a head that reads them itself, a few at a time."""
+    with ExitStack() as stack:
+        yield (
+            slice(None),
+            [
+                stack.enter_context(space.reading(some))
+                for space, some in zip(spaces, rows, strict=True)
+            ],
+        )
 
 
 def _vectors(

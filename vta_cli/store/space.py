@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,36 @@ from vta_cli.store.shard import (
 )
 from vta_cli.store.widen import Half, gather, widen
 from vta_cli.store.writer import ShardWriter
+
+
+class Stored:
+    """Vectors of some rows of a space, read from the memory map a slice at a time.
+
+    A slice gives float32 of shape (n, n_views, dim), or (n, dim) of a space with one view an image;
+    it is good until the next.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of all rows.
+    """
+
+    def __init__(
+        self, rows: Rows, shape: tuple[int, int], fill: Callable[[Rows, Vectors], None]
+    ) -> None:
+        self._rows = rows
+        self._fill = fill
+        self._room = np.empty((0, *shape), np.float32)
+        self._one_view = shape[0] == 1
+        self.shape = (len(rows), *(shape[1:] if self._one_view else shape))
+
+    def __getitem__(self, some: slice, /) -> Vectors:
+        rows = self._rows[some]
+        if len(self._room) < len(rows):
+            self._room = np.empty((len(rows), *self._room.shape[1:]), np.float32)
+        found = self._room[: len(rows)]
+        self._fill(rows, found)
+        return found[:, 0, :] if self._one_view else found
 
 
 class Space:
@@ -214,6 +245,34 @@ class Space:
         for number in before:
             self._maps.release(self._shards[number])
 
+    @contextmanager
+    def reading(self, rows: Rows) -> Iterator[Stored]:
+        """Give the vectors of the rows to someone who reads a few at a time, in little memory.
+
+        Raises
+        ------
+        IndexError
+            If a row number is negative or too large.
+        """
+        rows = np.asarray(rows, np.int64)
+        touched: set[int] = set()
+        stretch = self._stretch(rows) if len(rows) else None
+        if stretch is not None:
+            touched.add(stretch[0])
+
+        def fill(some: Rows, out: Vectors) -> None:
+            if stretch is not None:
+                start = int(some[0] - rows[0]) if len(some) else 0
+                widen(stretch[1][start : start + len(some)], out)
+            else:
+                touched.update(self._fill(some, out))
+
+        try:
+            yield Stored(rows, (self.recipe.n_views, self.recipe.dim), fill)
+        finally:
+            for number in touched:
+                self._maps.release(self._shards[number])
+
     def skips(self) -> Mapping[bytes, tuple[str, str]]:
         """Return reason and detail of each key that writers skipped and that has no vector.
 
@@ -329,10 +388,8 @@ class Space:
             starts = [*before.starts, *(len(before.keys) + start for start in last.starts)]
             self._indexes.append(KeyIndex(keys, before.first_row, starts))
 
-    def _fill(self, rows: Rows, out: Vectors) -> set[int]:
-        """Read rows into `out`, shard by shard; return the numbers of the shards."""
-        if not len(rows):
-            return set()
+    def _stretch(self, rows: Rows) -> tuple[int, Half] | None:
+        """Return the shard's number and its stored rows, if `rows` are a stretch of one shard."""
         with self._lock:
             markers = tuple(self._shards)
             starts = self._starts
@@ -340,10 +397,22 @@ class Space:
             raise IndexError(f"rows of space {self.name} lie in 0..{starts[-1] - 1}")
         first, n = int(rows[0]), len(rows)
         number = int(np.searchsorted(starts, first, side="right")) - 1
-        if first + n <= starts[number + 1] and bool((rows == np.arange(first, first + n)).all()):
-            begin = first - int(starts[number])
-            widen(self._source(markers[number])[begin : begin + n], out)
-            return {number}
+        if first + n > starts[number + 1] or not (rows == np.arange(first, first + n)).all():
+            return None
+        begin = first - int(starts[number])
+        return number, self._source(markers[number])[begin : begin + n]
+
+    def _fill(self, rows: Rows, out: Vectors) -> set[int]:
+        """Read rows into `out`, shard by shard; return the numbers of the shards."""
+        if not len(rows):
+            return set()
+        stretch = self._stretch(rows)
+        if stretch is not None:
+            widen(stretch[1], out)
+            return {stretch[0]}
+        with self._lock:
+            markers = tuple(self._shards)
+            starts = self._starts
         shards = np.searchsorted(starts, rows, side="right") - 1
         borders = np.flatnonzero(shards[1:] != shards[:-1]) + 1
         order: Rows | None = None
