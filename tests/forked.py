@@ -17,9 +17,10 @@ PRELOADED = (
     "scipy.optimize", "scipy.linalg", "sklearn.linear_model", "sklearn.cluster", "lightgbm",
     "rich.progress", "numkong", "simplejpeg", "safetensors.numpy",
     "vta_cli.cli", "vta_cli.pipelines.embed", "vta_cli.pipelines.train", "vta_cli.pipelines.score",
+    "torch", "torchvision", "timm", "open_clip",
     "vta_cli.commands.score", "vta_cli.commands.train", "vta_cli.commands.embed",
 )  # fmt: skip
-"""No torch: what it does to a process is not for every command to inherit."""
+"""What is not to be had is passed over."""
 
 
 def can_fork():
