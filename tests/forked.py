@@ -66,7 +66,7 @@ def _enter(args, cwd, env, files):
         handle = os.open(file, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_APPEND)
         os.dup2(handle, number)
         os.close(handle)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115, PTH123 - lives as long as the process
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - lives as long as the process
     sys.path.insert(0, cwd)
     sys.argv = ["vta", *args]
     runpy.run_module("vta_cli", run_name="__main__", alter_sys=True)

@@ -79,6 +79,28 @@ def test_blocks_equal_take(store, block_rows):
         assert (seen == 1).all()
 
 
+@pytest.mark.parametrize("n_views", [1, 3])
+def test_reading_some_at_a_time_equals_take(store, n_views):
+    """Any slice of any rows is what `take` gives: of one shard, of several, in any order."""
+    space = store.space(recipe(n_views=n_views))
+    with space.writer() as writer:
+        for start in range(0, 40, 13):
+            numbers = range(start, min(start + 13, 40))
+            writer.append(keys_of(*numbers), np.repeat(vectors_of(*numbers), n_views, axis=1))
+            writer.seal()
+    random = np.random.default_rng(1)
+    for rows in (np.arange(40), np.arange(14, 25), random.permutation(40), np.empty(0, np.int64)):
+        whole = space.take(rows)
+        with space.reading(rows) as stored:
+            assert stored.shape == (whole[:, 0, :] if n_views == 1 else whole).shape
+            for some in (slice(0, 3), slice(2, 30), slice(30, 99), slice(None)):
+                wanted = whole[some]
+                found = stored[some]
+                assert (found == (wanted[:, 0, :] if n_views == 1 else wanted)).all()
+    with pytest.raises(IndexError), space.reading(np.array([40])):
+        pass
+
+
 @pytest.mark.parametrize("row", [-1, 5])
 def test_rows_out_of_range(store, row):
     """A row number that means nothing is never read as another row."""

@@ -290,7 +290,7 @@ def _fill(
         with np.errstate(over="ignore", invalid="ignore"):
             squares = row_dots(part, part)
             if normalise:
-                scale = reciprocal_norms(part, squares)
+                scale = _reciprocal_norms(part, squares)
                 np.multiply(part, scale[:, None], out=target)
                 squares *= scale * scale
             else:
@@ -299,19 +299,17 @@ def _fill(
     return lengths
 
 
-def reciprocal_norms(
-    rows: NDArray[_Float], squares: NDArray[_Float] | None = None
-) -> NDArray[_Float]:
+def _reciprocal_norms(rows: NDArray[_Float], squares: NDArray[_Float]) -> NDArray[_Float]:
     """Return what scales each row to unit length, shape (n,); 1 for rows of zeros.
 
     Parameters
     ----------
     rows : ndarray of shape (n, dim), float32 or float64
-    squares : ndarray of shape (n,), of the same type, optional
-        Their squared lengths, where they are known.
+    squares : ndarray of shape (n,), of the same type
+        Their squared lengths; infinite or NaN where the type cannot tell.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        norms = np.sqrt(row_dots(rows, rows) if squares is None else squares)
+        norms = np.sqrt(squares)
         if not len(norms) or (norms.min() > EMPTY_NORM and norms.max() < np.inf):
             return np.reciprocal(norms, out=norms)
         large = np.flatnonzero(~np.isfinite(norms))
