@@ -14,6 +14,15 @@ def made(n, dim, seed=0, lift=1.0):
     return rows.astype(np.float32), targets
 
 
+def test_random_labels_are_found_to_be_noisier_than_clear_ones():
+    rows, clear = made(200, 50)
+    mixed = np.random.default_rng(1).permutation(clear)
+    calm, noisy = (fit_quick(rows, each, np.arange(200)).penalty for each in (clear, mixed))
+    assert calm < noisy <= PENALTIES[-1]
+    few = np.r_[np.flatnonzero(clear == 1)[:2], np.flatnonzero(clear == 0)[:2]]
+    assert np.isnan(fit_quick(rows[few], clear[few], np.arange(4)).penalty)
+
+
 @pytest.mark.parametrize(("n", "dim"), [(80, 30), (40, 120)])
 def test_a_fold_left_out_in_closed_form_is_left_out(n, dim, monkeypatch):
     """Held-out scores equal those of a weighted ridge regression fitted without the fold."""
