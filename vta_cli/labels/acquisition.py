@@ -21,10 +21,9 @@ SHORTLIST = 256
 """Candidates for which `band` and `typical` reckon: a random sample of a larger pool, by which
 little is lost (stochastic greedy; Mirzasoleiman et al., 2015)."""
 RIVALS = 12
-"""Candidates among which `band` takes the one that tells most, drawn anew for each image. Among all
-of the shortlist it asked for the same kind of image again and again, which on a noisy set left it
-behind random asking (`docs/labelling.md`); the best of few is nearly as good, and as varied as the
-pool."""
+"""Candidates among which `band` takes the one that tells most, drawn anew for each image. The best
+of the whole shortlist needs as few labels on average, but on a noisy set it fell behind random
+asking for a stretch; the best of a dozen does so on no sample set (`docs/labelling.md`)."""
 MAX_TOLD = 256
 """Labels since the last fit that are reckoned with; more are sampled."""
 MAX_TELLING = 32
@@ -67,7 +66,7 @@ class Pool:
 
 
 def band(pool: Pool, n: int, random: np.random.Generator) -> Ints:
-    """Ask mostly about images inside the limits, and always about those that tell most.
+    """Ask mostly about images inside the limits, and of a few drawn about the one that tells most.
 
     A share `ELSEWHERE` comes from the whole pool, where the limits have no say: a head that is told
     of hard images alone learns too little of the others, and on noisy labels it then needs more of
