@@ -116,12 +116,12 @@ def mean_error(values: np.ndarray) -> tuple[float, float]:
 
 
 def compare(
-    backbone: str, case: LabelledSet, n: int, n_seeds: int, cache: Path | None, timed: bool
+    backbone: str, case: LabelledSet, n: int, seeds: range, cache: Path | None, timed: bool
 ) -> Row | None:
     """Run all methods on all draws; None if the set is too small for so many labels."""
     scores: dict[str, list[np.ndarray]] = {method: [] for method in METHODS}
     truth, seconds, original_s = [], [], None
-    for seed in range(n_seeds):
+    for seed in seeds:
         rows = draw(case.y, n, seed)
         if rows is None:
             return None
@@ -134,7 +134,7 @@ def compare(
         scores["original"].append(found.original)
         scores["logistic"].append(found.logistic)
         truth.append(case.y[test])
-        if timed and seed == 0:
+        if timed and seed == seeds[0]:
             original_s = cost(case, train, seed, cache)
     y = np.concatenate(truth)
     drawn = {m: list(zip(scores[m], truth, strict=True)) for m in METHODS}
@@ -158,16 +158,21 @@ def noise_floor(scores: np.ndarray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--first-seed", type=int, default=0, help="of the draws")
+    parser.add_argument("--labels", type=int, nargs="*", default=list(BUDGETS), choices=BUDGETS)
     parser.add_argument("--data", type=Path, default=SAMPLES)
     parser.add_argument("--backbone", nargs="*", default=list(BACKBONES), choices=list(BACKBONES))
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
     parser.add_argument("--cache", type=Path, help="folder for the other methods' scores")
-    parser.add_argument("--rows", type=Path, help="file of finished rows, not computed again")
+    parser.add_argument(
+        "--rows", type=Path, help="file of finished rows of the same first seed, not computed again"
+    )
     parser.add_argument("--markdown", type=Path, help="write the table to this file")
     parser.add_argument("--quick", action="store_true", help="3 draws, SqueezeNet vectors")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     seeds = 3 if options.quick else options.seeds
+    draws = range(options.first_seed, options.first_seed + seeds)
     backbones = ["squeezenet"] if options.quick else options.backbone
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {seeds} draws")
     print(HEADER, flush=True)
@@ -176,11 +181,11 @@ def main() -> None:
     done = {row.key: row for row in kept_rows(options.rows)} if known else {}
     for backbone in backbones:
         for case in labelled_sets(options.data, options.sets, backbone):
-            for n in BUDGETS:
+            for n in options.labels:
                 row = done.get((backbone, case.name, n, seeds))
                 if row is None:
                     timed = case.name in ("dogs", "quality")
-                    row = compare(backbone, case, n, seeds, options.cache, timed)
+                    row = compare(backbone, case, n, draws, options.cache, timed)
                     if row is not None and options.rows is not None:
                         keep(row, options.rows)
                 if row is not None:
