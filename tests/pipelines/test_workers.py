@@ -207,12 +207,12 @@ def test_hostile_files_are_skipped_for_the_same_reasons(crashing, shared_data, t
 
 def test_a_failing_backbone_ends_the_run_with_its_words(crashing, sized, tmp_path):
     """An exception in a worker is one in the run, and leaves no process behind."""
-    source = Source([str(sized(8, 19))])
+    source, before = Source([str(sized(8, 19))]), descendants(os.getpid())
     with Store.open(tmp_path / "s", create=True) as store:
         lane = crashing(store)
         with pytest.raises(BackboneError, match="no idea what this is"):
             embed(store, source, [lane], Silent(), workers=1)
-    assert not descendants(os.getpid())
+    assert descendants(os.getpid()) == before
 
 
 def test_without_workers_threads_do_the_work(drawn, tmp_path, monkeypatch):
@@ -224,7 +224,7 @@ def test_without_workers_threads_do_the_work(drawn, tmp_path, monkeypatch):
 
 def test_few_pictures_start_no_process(drawn, tmp_path, monkeypatch):
     """Left to itself, a small run stays in one process, and a large one does not."""
-    hired = []
+    hired, before = [], descendants(os.getpid())
 
     class Counted(Crew):
         def __init__(self, *args):
@@ -239,7 +239,7 @@ def test_few_pictures_start_no_process(drawn, tmp_path, monkeypatch):
     report, _, _ = run(drawn / "pics", tmp_path / "many", ["classic"], None)
     assert [args[0] for args in hired] == [2]
     assert report.embedded == {"classic/1": 24}
-    assert not descendants(os.getpid())
+    assert descendants(os.getpid()) == before
 
 
 def test_a_halted_crew_hands_out_what_is_done(drawn):
