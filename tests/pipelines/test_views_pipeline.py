@@ -8,12 +8,14 @@ from vta_cli.backbones.protocol import BackboneSpec
 from vta_cli.errors import BackboneError
 from vta_cli.images.views import readings
 from vta_cli.pipelines import lanes as lanes_module
+from vta_cli.pipelines import score as scoring
 from vta_cli.pipelines.embed import embed
 from vta_cli.pipelines.lanes import Engine, Lane, choose
 from vta_cli.pipelines.progress import Silent
 from vta_cli.pipelines.sources import Source
 from vta_cli.pipelines.views import one_vector, split_pin, whole_recipes, with_view
 from vta_cli.records import Preprocess, Recipe
+from vta_cli.store.catalogue import Entry
 from vta_cli.store.store import Store
 
 SQUASH = Preprocess("squash", 8, 8)
@@ -141,3 +143,36 @@ def test_one_vector_weighs_tiles_alike():
     assert one_vector(views) == pytest.approx(np.array([[0.5, 0.5], [0.5, 0.0]]))
     single = views[:, :1]
     assert np.array_equal(one_vector(single), single[:, 0])
+
+
+def test_a_pooled_head_is_shown_some_images_at_a_time(tmp_path, monkeypatch):
+    """Scoring stays in bounded memory where each image has several vectors."""
+    shown = []
+
+    class Recorder:
+        recipes, meta, dims, normalise = (), {}, (3,), True
+
+        def answer(self, blocks):
+            shown.append(blocks[0].shape)
+            return blocks[0][:].mean(axis=(1, 2)).astype(np.float64), {}
+
+    monkeypatch.setattr(scoring, "BLOCK_NUMBERS", 1)
+    recipe = with_view(Recipe("fake:a", "none", 3, SQUASH), "five-crop")
+    random = np.random.default_rng(0)
+    keys = random.integers(0, 256, (600, 32), np.uint8)
+    vectors = random.standard_normal((600, recipe.n_views, 3)).astype(np.float16)
+    with Store.open(tmp_path / "s", create=True) as store:
+        space = store.space(recipe)
+        with space.writer() as writer:
+            writer.append(keys, vectors.astype(np.float32))
+        store.catalogue.record(
+            Entry(f"/p/{at:03d}.jpg", 9, 9, key.tobytes(), 4, 4, "JPEG")
+            for at, key in enumerate(keys)
+        )
+        model = scoring.Model("fake", Recorder(), (space,))
+        report = scoring.ScoreReport()
+        blocks = list(scoring.score(store, Source(), [model], report, Silent()))
+
+    assert [shape[0] for shape in shown] == [256, 256, 88]
+    found = np.concatenate([block.scores["score"] for block in blocks])
+    assert np.allclose(found, vectors.astype(np.float64).mean(axis=(1, 2)), atol=1e-6)

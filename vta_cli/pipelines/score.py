@@ -335,7 +335,8 @@ def _score_block(files: Files, models: Sequence[Model], *, members: bool) -> Sco
         present = np.logical_and.reduce([row >= 0 for row in rows])
         at = np.flatnonzero(usable)[present]
         some = [row[present] for row in rows]
-        for where, blocks in (_whole if len(readers) == 1 else _vectors)(spaces, some):
+        alone = len(readers) == 1 and all(space.recipe.n_views == 1 for space in spaces)
+        for where, blocks in (_whole if alone else _vectors)(spaces, some):
             for column, model in readers:
                 results = _answers(model, column, blocks, members=members)
                 for name, values in results.items():
@@ -378,7 +379,10 @@ def _answers(
 def _whole(
     spaces: Sequence[Space], rows: Sequence[NDArray[np.int64]]
 ) -> Iterator[tuple[slice, list[Stored]]]:
-    """Yield all rows at once, for a head that reads them itself, a few at a time."""
+    """Yield all rows at once, for a head that reads them itself, a few at a time.
+
+    Not for one that pools views, which wants the views of all rows together.
+    """
     with ExitStack() as stack:
         yield (
             slice(None),
