@@ -189,13 +189,13 @@ def test_the_next_image_follows_the_limits_and_keys_go_on_after_a_drag(tab):
     assert inside >= 4
     expect(tab.locator("#low")).to_be_focused()
     seen = []
-    for _ in range(10):
+    for _ in range(12):
         before = shown(tab)
         tab.keyboard.press("2")  # the handle has the focus, and takes the arrows alone
         expect(tab.locator("#stage img")).not_to_have_attribute("data-key", before)
         seen.append(float(tab.locator("#probability").inner_text().split()[-1]))
-    # a third comes from anywhere, so fewer than two of ten inside are one chance in three thousand
-    assert sum(score >= 0.69 for score in seen) >= 2, seen
+    # a third comes from anywhere: fewer than three of twelve inside are one chance in 1,800
+    assert sum(score >= 0.69 for score in seen) >= 3, seen
 
 
 def test_the_grid_takes_a_page_in_one_key(tab):
