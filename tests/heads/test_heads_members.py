@@ -124,6 +124,22 @@ def test_votes_of_near_templates_wait_for_three_hundred_labels():
     assert [member.name for member in alone.members] == ["knn"]
 
 
+@pytest.mark.parametrize(("dim", "many"), [(300, False), (40, False), (40, True)])
+def test_neighbours_see_a_space_whose_rows_nearly_agree(dim, many, monkeypatch):
+    """A wide space of noise beside one with a large common direction and all that tells."""
+    if many:
+        monkeypatch.setattr("vta_cli.heads.design.GRAM_ROWS", 100)
+    random = np.random.default_rng(8)
+    y = np.repeat([0, 1], 100).astype(np.int8)
+    noise, near = random.normal(size=(200, dim)), random.normal(size=(200, dim)) * 0.01
+    near[:, :3] += 0.05 * (2 * y[:, None] - 1)
+    near[:, -1] += 10.0
+
+    report = train_binary([noise.astype(np.float32), near.astype(np.float32)], y, head="knn")[1]
+
+    assert report.members[0].auc.value > 0.9
+
+
 def test_few_labels_lean_on_the_strong_penalty_in_the_order_and_not_in_the_level():
     x, y, _ = draw(20, 6)
     design = make_design([x.astype(np.float32)])

@@ -128,7 +128,7 @@ def test_kernel_and_neighbours_are_what_their_formulas_say():
     axes, templates = singles(15, dim, r) / 5, singles(16, m, r) / 5
     centre, mass = np.random.default_rng(17).normal(size=r) / 5, np.arange(1.0, m + 1)
     positive = mass * np.linspace(0, 1, m)
-    far = apart(b @ axes - centre, templates)
+    far = apart(u @ axes - centre, templates)
     for k in (1, 7, m):
         part = NearestPart(axes, centre, templates, positive, mass, np.array([float(k), 2.0, 0.5]))
         votes = np.exp(-2.0 * (far - far.min(axis=1, keepdims=True)))

@@ -325,7 +325,6 @@ def pieces(
     columns: Columns,
     *,
     normalise: bool = True,
-    in_place: bool = False,
 ) -> Iterator[tuple[slice, Rows]]:
     """Yield all rows in pieces of exactly `PIECE_ROWS` rows; beyond the last come zeros.
 
@@ -335,9 +334,6 @@ def pieces(
     columns : Columns
     normalise : bool
         Whether the rows of each block are scaled to unit length.
-    in_place : bool
-        Whether bounded rows take the place of the unit rows, which are lost when the former are
-        asked for. Half the memory that passes the cache, where no member reads both.
 
     Yields
     ------
@@ -349,7 +345,7 @@ def pieces(
     n = check_blocks(blocks)
     shape = (PIECE_ROWS + 2 * MARGIN_ROWS, sum(block.shape[1] for block in blocks))
     padded = np.zeros(shape, np.float32)
-    room = padded if in_place else np.zeros(shape, np.float32)
+    room = np.zeros(shape, np.float32)
     for start in range(0, n, PIECE_ROWS):
         stop = min(start + PIECE_ROWS, n)
         squares = _fill(inside(padded), blocks, start, stop, normalise=normalise)

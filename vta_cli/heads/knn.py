@@ -1,7 +1,7 @@
 """The compressed k-nearest-neighbours head of the original ensemble, without its faults.
 
-Columns are compressed by principal axes (of the bounded columns), rows by k-means; each template
-keeps the number of its rows and their share of positives (soft labels). Unlike the original:
+Columns are compressed by principal axes, rows by k-means; each template keeps the number of its
+rows and their share of positives (soft labels). Unlike the original:
 seeded, no template is empty, k never exceeds the templates, a template votes with its number of
 rows, and nearer templates have more say. Up to `MAX_TEMPLATES` rows no compression is needed.
 """
@@ -23,6 +23,10 @@ CANDIDATES = ((10**9, 3.0), (10**9, 6.0), (10**9, 12.0), (31, 12.0))
 """Pairs of k (at most all templates) and of gamma times the mean squared distance between
 templates. Below some hundred labels all templates at the first two widths are best: the nearest 9
 with equal votes, as in the original, lose .02 of AUC."""
+_ROWS = 4096
+"""Rows that are widened to float64 together."""
+_LEAST_SPREAD = 1e-12
+"""Of a space: less is the rounding of float32, which must not be made large."""
 PRIOR = 0.5
 """Votes a side that every row starts from (Jeffreys), in units of a template at no distance."""
 
@@ -55,7 +59,7 @@ class Nearest:
                 far = squared_distances(projected[held], made[0])
                 for at, candidate in enumerate(CANDIDATES):
                     settings = _settings(candidate, made[0])
-                    votes = vote(far.copy(), made[1], made[2], settings)
+                    votes = vote(far * -settings[1], made[1], made[2], settings)
                     decisions[repeat, at, held] = votes
         losses = log_losses(decisions, targets, weights)
         best = int(np.argmin(losses.sum(axis=(0, 2))))
@@ -74,31 +78,47 @@ class Nearest:
 
 
 def _principal(design: Design) -> tuple[NDArray[np.float32], Floats, Floats]:
-    """Return principal axes (dim, r), the projected mean (r,) and the projected rows (n, r)."""
-    x = design.bounded
+    """Return principal axes (dim, r), the projected mean (r,) and the projected rows (n, r).
+
+    Each space is scaled to the same mean square of its centred rows, so that one whose rows all
+    point the same way has its say; the axes hold the scales.
+    """
+    x = design.unit
     mean = x.mean(axis=0, dtype=np.float64)
+    scales = _scales(design, mean)
     n_axes = min(MAX_AXES, design.n - 1, x.shape[1])
     if design.n < x.shape[1] and design.small:
-        centred = x.astype(np.float64) - mean
+        centred = (x - mean) * scales
         values, vectors = np.linalg.eigh(centred @ centred.T)
         root = np.sqrt(np.maximum(values[-n_axes:], values[-1] * 1e-12 + 1e-30))
         axes = (centred.T @ (vectors[:, -n_axes:] / root))[:, ::-1]
     else:
         square = np.zeros((x.shape[1], x.shape[1]))
-        for start in range(0, design.n, 4096):
-            centred = x[start : start + 4096].astype(np.float64) - mean
+        for start in range(0, design.n, _ROWS):
+            centred = (x[start : start + _ROWS] - mean) * scales
             square += centred.T @ centred
         axes = np.linalg.eigh(square)[1][:, -n_axes:][:, ::-1]
-    narrow = np.ascontiguousarray(axes, dtype=np.float32)
+    narrow = np.ascontiguousarray(axes * scales[:, None], dtype=np.float32)
     wide = narrow.astype(np.float64)
     centre: Floats = mean @ wide
     projected = np.concatenate(
         [
-            x[start : start + 4096].astype(np.float64) @ wide - centre
-            for start in range(0, design.n, 4096)
+            x[start : start + _ROWS].astype(np.float64) @ wide - centre
+            for start in range(0, design.n, _ROWS)
         ]
     )
     return narrow, centre, projected
+
+
+def _scales(design: Design, mean: Floats) -> Floats:
+    """Return what each column is multiplied by, shape (dim,), alike within a space."""
+    squares = np.zeros_like(mean)
+    for start in range(0, design.n, _ROWS):
+        centred = design.unit[start : start + _ROWS] - mean
+        squares += np.einsum("ij,ij->j", centred, centred)
+    starts = np.cumsum((0, *design.dims[:-1]))
+    spread = np.add.reduceat(squares, starts) / design.n
+    return np.repeat(np.maximum(spread, _LEAST_SPREAD) ** -0.5, design.dims)
 
 
 def _cluster(rows: Floats, seed: int) -> NDArray[np.int64]:

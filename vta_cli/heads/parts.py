@@ -174,10 +174,9 @@ class RadialPart:
 class NearestPart:
     """Share of positives among the nearest templates, as log-odds.
 
-    Rows are projected onto principal axes of the bounded columns; each template is the mean of some
-    labelled rows, with their number and their share of positives. The nearest `k` templates vote,
-    with weight ``mass * exp(-gamma * (d^2 - d_nearest^2))``; `prior` votes a side keep the odds
-    finite.
+    Unit rows are projected onto their principal axes; each template is the mean of some labelled
+    rows, with their number and their share of positives. The nearest `k` templates vote, with
+    weight ``mass * exp(-gamma * (d^2 - d_nearest^2))``; `prior` votes a side keep the odds finite.
 
     Attributes
     ----------
@@ -191,7 +190,7 @@ class NearestPart:
         k, gamma, prior.
     """
 
-    kind: ClassVar[str] = "nearest"
+    kind: ClassVar[str] = "neighbours"
     axes: NDArray[np.float32]
     centre: Floats
     templates: NDArray[np.float32]
@@ -201,25 +200,29 @@ class NearestPart:
 
     @cached_property
     def _scaled(self) -> tuple[Templates, Singles, Templates]:
-        """Axes, centre, and templates times -2 with their squares, which a one is multiplied by."""
+        """Axes, centre, and templates times 2 gamma with what their squares take off.
+
+        What a product gives with a row and a one is then the exponent of a vote, but for the row's
+        own square, which falls out of the votes.
+        """
+        gamma = float(self.settings[1])
         templates = self.templates.astype(np.float64)
         squares = row_dots(templates, templates)
         return (
             Templates(self.axes.T),
             self.centre.astype(np.float32)[:, None],
-            Templates(np.column_stack([templates * -2.0, squares]), across=True),
+            Templates(np.column_stack([templates * (2.0 * gamma), squares * -gamma]), across=True),
         )
 
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
         axes, centre, templates = self._scaled
-        padded = rows.padded_bounded
+        padded = rows.padded_unit
         projected = np.ones((len(centre) + 1, len(padded)), np.float32)  # (r + 1, n with margins)
         axes.times(padded, projected[:-1])
         projected[:-1] -= centre
-        # the row's own square falls out of the votes
-        distances = templates.times(projected.T)[:, MARGIN_ROWS:-MARGIN_ROWS]
-        return vote(distances, self.positive, self.mass, self.settings, axis=0)
+        exponents = templates.times(projected.T)[:, MARGIN_ROWS:-MARGIN_ROWS]
+        return vote(exponents, self.positive, self.mass, self.settings, axis=0)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what must be saved."""
@@ -248,13 +251,13 @@ class NearestPart:
         k, gamma, prior = part.settings
         if not 0 < len(templates) <= MAX_TEMPLATES or not 1 <= k <= len(templates):
             raise ValueError("the number of neighbours does not fit the templates")
-        if gamma < 0 or prior <= 0 or np.any(part.mass < part.positive) or np.any(part.mass <= 0):
+        if gamma <= 0 or prior <= 0 or np.any(part.mass < part.positive) or np.any(part.mass <= 0):
             raise ValueError("the votes of the templates are out of range")
         return part
 
 
 def vote(
-    distances: NDArray[np.floating],
+    exponents: NDArray[np.floating],
     positive: Floats,
     mass: Floats,
     settings: Floats,
@@ -265,22 +268,23 @@ def vote(
 
     Parameters
     ----------
-    distances : ndarray of shape (n, m), float32 or float64
-        Squared distances, up to a constant a row; overwritten. Infinite ones do not vote.
+    exponents : ndarray of shape (n, m), float32 or float64
+        Squared distances times -gamma, up to a constant a row; overwritten. Of minus infinity there
+        is no vote.
     positive, mass, settings
         As in `NearestPart`.
     axis : int
         The one along which the templates lie; with 0 the shape is (m, n).
     """
-    k, gamma, prior = int(settings[0]), float(settings[1]), float(settings[2])
-    if k < distances.shape[axis]:
+    k, prior = int(settings[0]), float(settings[2])
+    m = exponents.shape[axis]
+    if k < m:
         # a row's numbers side by side, where the library can take many at once
-        lined = np.array(np.moveaxis(distances, axis, -1), order="C")
-        lined.partition(k - 1, axis=-1)
-        distances[distances > np.expand_dims(lined[:, k - 1], axis)] = np.inf
-    away = np.subtract(distances, distances.min(axis=axis, keepdims=True))
-    away *= -gamma
-    votes = np.exp(away, out=away)
+        lined = np.array(np.moveaxis(exponents, axis, -1), order="C")
+        lined.partition(m - k, axis=-1)
+        exponents[exponents < np.expand_dims(lined[:, m - k], axis)] = -np.inf
+    exponents -= exponents.max(axis=axis, keepdims=True)
+    votes = np.exp(exponents, out=exponents)
     sides = np.stack([positive, mass - positive]).astype(votes.dtype)
     # of one sign, so that no digits are lost
     liked, disliked = np.einsum("ij,hj->hi" if axis else "ij,hi->hj", votes, sides)

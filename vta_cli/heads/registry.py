@@ -52,7 +52,7 @@ of `benchmarks/heads_vs_original`, rounded (1 or 3 for logistic: within .0002)."
 PARTS = {
     "linear": "vta_cli.heads.parts:LinearPart",
     "radial": "vta_cli.heads.parts:RadialPart",
-    "nearest": "vta_cli.heads.parts:NearestPart",
+    "neighbours": "vta_cli.heads.parts:NearestPart",
     "trees": "vta_cli.heads.trees:TreesPart",
     "network": "vta_cli.heads.network_part:NetworkPart",
 }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vta_cli.heads.blocks import Block, Columns, Floats, check_blocks, pieces
 from vta_cli.heads.calibration import CALIBRATORS, Calibrator, calibrator
 from vta_cli.heads.linear import linear_raws
-from vta_cli.heads.parts import LinearPart, NearestPart, take
+from vta_cli.heads.parts import LinearPart, take
 from vta_cli.heads.persist import read, unreadable, write
 from vta_cli.heads.protocol import Part
 from vta_cli.heads.registry import PARTS, resolve
@@ -153,12 +153,9 @@ class Taste:
                 weights = [(part.narrow, float(part.intercept[0])) for part in linear]
                 yield slice(None), linear_raws(blocks, weights, normalise=self.normalise)
                 return
-            bounded_alone = all(isinstance(m.part, NearestPart) for m in self._members)
-            for where, rows in pieces(
-                blocks, self._columns, normalise=self.normalise, in_place=bounded_alone
-            ):
+            for where, rows in pieces(blocks, self._columns, normalise=self.normalise):
                 n = where.stop - where.start
-                odd = rows.odd[:n]  # while there are unit rows
+                odd = rows.odd[:n]
                 raws = [member.part.raw(rows)[:n] for member in self._members]
                 for raw in raws:
                     raw[odd] = np.nan
