@@ -16,7 +16,7 @@ from vta_cli.errors import HeadError
 from vta_cli.heads.blocks import PIECE_ROWS, Block, Floats, check_blocks, piece
 from vta_cli.heads.calibration import sigmoid
 from vta_cli.heads.layers import check_layers, forward, from_saved, to_saved
-from vta_cli.heads.persist import read, unreadable, write
+from vta_cli.heads.persist import about, unreadable, write
 from vta_cli.records import Layer, Promise
 
 TYPE = "layers"
@@ -36,8 +36,6 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 }
 """Outputs that can keep each promise."""
 
-MAX_BLOCKS = 64
-MAX_DIM = 1_000_000
 MAX_NAME = 200
 
 
@@ -223,18 +221,6 @@ class LayeredHead:
         write(path, document, arrays)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a saved head.
-
-        Raises
-        ------
-        HeadError
-            ``no-such-head``, ``head-unreadable`` or ``head-newer``.
-        """
-        document, arrays = read(Path(path))
-        return cls.restore(Path(path), document, arrays)
-
-    @classmethod
     def restore(cls, path: Path, document: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Rebuild a head from what `persist.read` gave; `path` is named in errors."""
         try:
@@ -244,25 +230,9 @@ class LayeredHead:
 
     @classmethod
     def _restore(cls, document: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        dims = document["dims"]
-        if not isinstance(dims, list) or not 0 < len(dims) <= MAX_BLOCKS:
-            raise ValueError("the widths of the blocks are not a list")
-        if not all(type(dim) is int and 0 < dim <= MAX_DIM for dim in dims):
-            raise ValueError("a block's width is no whole number above 0")
-        recipes, meta, normalise = document["recipes"], document["meta"], document["normalise"]
-        if not isinstance(recipes, list) or not all(isinstance(item, dict) for item in recipes):
-            raise ValueError("the recipes are not a list of objects")
-        if (type(meta), type(normalise)) != (dict, bool):
-            raise ValueError("the metadata is not an object")
-        return cls(
-            from_saved(document["layers"], arrays, sum(dims)),
-            document["output"],
-            _promise(document["promise"]),
-            dims,
-            normalise=normalise,
-            recipes=recipes,
-            meta=meta,
-        )
+        told = about(document)
+        layers = from_saved(document["layers"], arrays, sum(told["dims"]))
+        return cls(layers, document["output"], _promise(document["promise"]), **told)
 
 
 def finish(z: Floats, output: Output, promise: Promise) -> Floats:

@@ -23,6 +23,8 @@ FORMAT = "vta-head"
 VERSION = 1
 FIELD = "vta"
 MAX_ARRAYS = 1_000
+MAX_BLOCKS = 64
+MAX_DIM = 1_000_000
 
 
 def write(path: Path, document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -131,6 +133,27 @@ def parse(path: Path, text: str) -> dict[str, Any]:
             hint="upgrade vta, or train again with this one",
         )
     return document
+
+
+def about(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a head of any kind says of itself: dims, normalise, recipes and meta, checked.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If one is missing, or is not what it should be.
+    """
+    found = {name: document[name] for name in ("dims", "normalise", "recipes", "meta")}
+    dims, recipes = found["dims"], found["recipes"]
+    if not isinstance(dims, list) or not 0 < len(dims) <= MAX_BLOCKS:
+        raise ValueError("the widths of the blocks are not a list")
+    if not all(type(dim) is int and 0 < dim <= MAX_DIM for dim in dims):
+        raise ValueError("a block's width is no whole number above 0")
+    if not isinstance(recipes, list) or not all(isinstance(item, dict) for item in recipes):
+        raise ValueError("the recipes are not a list of objects")
+    if (type(found["meta"]), type(found["normalise"])) != (dict, bool):
+        raise ValueError("the metadata is not an object")
+    return found
 
 
 def _refuse(name: str) -> float:

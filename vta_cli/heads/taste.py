@@ -12,14 +12,13 @@ from vta_cli.heads.blocks import Block, Columns, Floats, check_blocks, pieces
 from vta_cli.heads.calibration import CALIBRATORS, Calibrator, calibrator
 from vta_cli.heads.linear import linear_raws
 from vta_cli.heads.parts import LinearPart, take
-from vta_cli.heads.persist import read, unreadable, write
+from vta_cli.heads.persist import about, read, unreadable, write
 from vta_cli.heads.protocol import Part
 from vta_cli.heads.registry import PARTS, resolve
 from vta_cli.heads.threads import one_thread
 from vta_cli.records import Promise
 
 MAX_MEMBERS = 64
-MAX_DIM = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -218,8 +217,8 @@ class Taste:
 
     @classmethod
     def _restore(cls, document: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        dims = _whole_numbers(document["dims"])
-        dim = sum(dims)
+        told = about(document)
+        dim = sum(told["dims"])
         listed = document["members"]
         if not isinstance(listed, list) or not 0 < len(listed) <= MAX_MEMBERS:
             raise ValueError("the list of members is empty or too long")
@@ -244,13 +243,8 @@ class Taste:
             *(take(arrays, f"columns.{name}", (dim,), np.float64) for name in
               ("mean", "factor", "size"))
         )  # fmt: skip
-        recipes, meta, normalise = document["recipes"], document["meta"], document["normalise"]
-        if not isinstance(recipes, list) or not all(isinstance(item, dict) for item in recipes):
-            raise ValueError("the recipes are not a list of objects")
-        if (type(meta), type(normalise)) != (dict, bool):
-            raise ValueError("the metadata is not an object")
         final = calibrator(_word(document, "final")).restore(_under(arrays, "final."))
-        return cls(members, final, columns, dims, normalise=normalise, recipes=recipes, meta=meta)
+        return cls(members, final, columns, **told)
 
 
 def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
@@ -269,13 +263,4 @@ def _word(item: Any, name: str) -> str:
         name in ("calibrator", "final") and value not in CALIBRATORS
     ):
         raise ValueError(f"unknown {name} {value!r}")
-    return value
-
-
-def _whole_numbers(value: Any) -> list[int]:
-    if not isinstance(value, list) or not 0 < len(value) <= MAX_MEMBERS:
-        raise ValueError("the widths of the blocks are not a list")
-    for item in value:
-        if not isinstance(item, int) or isinstance(item, bool) or not 0 < item <= MAX_DIM:
-            raise ValueError("a block's width is no whole number above 0")
     return value
