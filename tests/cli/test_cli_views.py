@@ -34,7 +34,7 @@ def tiled(drawn, vta, tmp_path_factory):
     args = ("--backbone", "net.onnx", "--views", "five-crop")
     ran = vta("embed", "pics/", "liked/", "disliked/", "small", *args, cwd=root)
     assert ran.code == 0, ran.err
-    assert "1 files skipped" in ran.err
+    assert "1 file skipped" in ran.err
     ran = vta("train", "--pos", "liked/", "--neg", "disliked/", "--head", "logistic", cwd=root)
     assert ran.code == 0, ran.err
     return root

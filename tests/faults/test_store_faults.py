@@ -404,7 +404,7 @@ def test_leaving_a_writer_on_a_full_disk(tmp_path):
     assert caught.value.slug == "disk-full"
     with pytest.raises(KeyboardInterrupt) as caught:
         write_one(space, KeyboardInterrupt())
-    assert any("1 rows were not committed" in note for note in caught.value.__notes__)
+    assert any("1 row was not committed" in note for note in caught.value.__notes__)
 
 
 @pytest.fixture

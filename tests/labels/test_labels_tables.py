@@ -82,6 +82,8 @@ class TestScores:
         assert len(labels.problems) == 21
         assert labels.problems[0].startswith("labels.csv:3: ")
         assert labels.problems[-1] == "labels.csv: 980 more rows whose image is not there"
+        labels = read_scores(table("path,score\na.jpg,5\n" + "gone.jpg,1\n" * 21))
+        assert labels.problems[-1] == "labels.csv:23: there is no file 'gone.jpg'"  # not "1 more"
 
     def test_without_a_column_of_scores_the_columns_are_named(self, table):
         assert slug_of(read_scores, table("path,beauty\na.jpg,5\n")) == "no-score-column"

@@ -15,6 +15,7 @@ from vta_cli.arrange.journal import Journal, temp_path
 from vta_cli.arrange.plan import Action, Plan, Step
 from vta_cli.arrange.transfer import Identity
 from vta_cli.errors import ArrangeError
+from vta_cli.words import counted
 
 BATCH = 64
 """Steps between two syncs of the journal; a move starts only after the sync of its batch."""
@@ -290,7 +291,7 @@ class _Run:
     def fatal(self, error: OSError) -> ArrangeError:
         """Turn what stopped the run into an error with a remedy."""
         out = self._plan.out
-        so_far = f"{self.done:,} of {len(self._plan):,} files were done"
+        so_far = f"{self.done:,} of {counted(len(self._plan), 'file')} done"
         back = "; `vta undo` takes back what was done" if self.done else ""
         if error.errno in FULL:
             return ArrangeError(

@@ -16,6 +16,7 @@ from vta_cli.arrange.undo import journals
 from vta_cli.arrange.undo import undo as undo_run
 from vta_cli.console.errors import printable
 from vta_cli.errors import ArrangeError, UsageError
+from vta_cli.words import counted
 
 if TYPE_CHECKING:
     from vta_cli.pipelines.progress import Progress
@@ -122,6 +123,7 @@ def arrange(
         If some files could not be arranged.
     """
     steps = plan(items, wish.out, wish.action, flat=wish.flat, sources=sources)
+    where = printable(str(wish.out))
     if wish.dry_run:
         for step in steps:
             sys.stdout.buffer.write(
@@ -132,17 +134,18 @@ def arrange(
                 + b"\n"
             )
         sys.stdout.buffer.flush()
-        typer.echo(f"dry run: {len(steps):,} files would be arranged in {wish.out}", err=True)
+        typer.echo(f"dry run: {counted(len(steps), 'file')} would be arranged in {where}", err=True)
         return
-    where = printable(str(wish.out))
     if not len(steps):
         if steps.already:  # nothing to do is nothing to take back: no journal is begun
-            typer.echo(f"0 files: all {len(steps.already):,} were in {where} already", err=True)
+            there = counted(len(steps.already), "file is", "files are")
+            typer.echo(f"nothing to do: {there} in {where} already", err=True)
         return
     outcome = execute(steps, journal_dir, command=shlex.join(["vta", *argv]), progress=watch)
-    again = f", {outcome.already:,} were there already" if outcome.already else ""
+    again = f", {counted(outcome.already, 'was', 'were')} there already" if outcome.already else ""
     typer.echo(
-        f"{outcome.done:,} files: {wish.action.value} to {where}{again}; `vta undo` takes it back",
+        f"{counted(outcome.done, 'file')}: {wish.action.value} to {where}{again}; "
+        "`vta undo` takes it back",
         err=True,
     )
     if outcome.failed:
@@ -150,7 +153,7 @@ def arrange(
             typer.echo(f"  failed: {printable(step.source)}: {reason}", err=True)
         raise ArrangeError(
             "some-failed",
-            f"{len(outcome.failed):,} of {len(steps):,} files could not be arranged",
+            f"{len(outcome.failed):,} of {counted(len(steps), 'file')} could not be arranged",
             hint="run the same command again: what is there already is left alone",
         )
 
@@ -159,7 +162,7 @@ def print_journals(journal_dir: Path) -> None:
     """List the runs that can be taken back, newest first."""
     found = journals(journal_dir)
     for info in found:
-        state = "undone" if info.undone else f"{info.n_steps:,} files"
+        state = "undone" if info.undone else counted(info.n_steps, "file")
         typer.echo(f"{info.id}  {info.when}  {state}  {printable(info.command)}")
     if not found:
         typer.echo("no run has arranged files yet", err=True)
@@ -184,8 +187,8 @@ def take_back(journal_dir: Path, run: str | None, *, dry_run: bool) -> None:
     would = "would be " if dry_run else ""
     typer.echo(f"{chosen.id}: {printable(chosen.command)}", err=True)
     typer.echo(
-        f"{report.removed:,} copies and links {would}removed, "
-        f"{report.restored:,} files {would}moved back",
+        f"{counted(report.removed, 'copy or link', 'copies and links')} {would}removed, "
+        f"{counted(report.restored, 'file')} {would}moved back",
         err=True,
     )
     for path, reason in report.left:

@@ -180,11 +180,6 @@ def choice(value: str, allowed: tuple[str, ...], option: str) -> str:
     return value
 
 
-def counted(n: int, noun: str) -> str:
-    """Spell a count: ``1 image``, ``2,000 images``."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
 def one_way(
     model: str | Sequence[str] | None, route: Sequence[str], score_class: Sequence[str]
 ) -> None:

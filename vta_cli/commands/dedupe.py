@@ -16,10 +16,10 @@ from vta_cli.commands.common import (
     SourceArgument,
     StoreOption,
     choice,
-    counted,
     open_store,
     progress,
 )
+from vta_cli.words import counted
 
 if TYPE_CHECKING:
     from vta_cli.heads.pooling import Pool
@@ -270,7 +270,8 @@ def _library(found: "Source", against: list[str], *, in_store: bool) -> "Source 
 
 def _tell(report: "DedupeReport", limit: float, margin: float | None, rule: str) -> None:
     """Say on stderr what was found, and what was left out."""
-    copies = f"{report.n_equal:,} exact and {report.n_near:,} near copies besides the keepers"
+    near = counted(report.n_near, "near copy", "near copies")
+    copies = f"{report.n_equal:,} exact and {near} besides the keepers"
     what = counted(report.n_images, "image")
     if report.n_library:
         what = f"{counted(report.n_images, 'new image')} against {report.n_library:,}"
@@ -280,15 +281,15 @@ def _tell(report: "DedupeReport", limit: float, margin: float | None, rule: str)
         err=True,
     )
     if report.n_remembered:
-        typer.echo(
-            f"  {report.n_remembered:,} of them were compared by an earlier run (--fresh: again)",
-            err=True,
-        )
+        were = counted(report.n_remembered, "of them was", "of them were")
+        typer.echo(f"  {were} compared by an earlier run (--fresh: again)", err=True)
     for sample, where in ((report.recall_library, " with the library"), (report.recall, "")):
         if sample is not None:
+            images = counted(sample.n_rows, "random image has", "random images have")
             typer.echo(
-                f"  margin {margin:g}: found {sample.n_found:,} of {sample.n_pairs:,} pairs that "
-                f"{sample.n_rows:,} random images have{where} (recall {sample.value:.4f})",
+                f"  margin {margin:g}: found {sample.n_found:,} of "
+                f"{counted(sample.n_pairs, 'pair')} that {images}{where} "
+                f"(recall {sample.value:.4f})",
                 err=True,
             )
     for reason, count in report.reasons.most_common():

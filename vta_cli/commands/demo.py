@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vta_cli.words import counted
+
 if TYPE_CHECKING:
     from vta_cli.pipelines.demo import DemoSet
 
@@ -77,7 +79,8 @@ def demo(
     if made is not None:
         result = agreement(out / "scores.csv", made.truth)
         _say(
-            f"agreement with the hidden taste, on {result.n:,} pictures that were never labelled: "
+            "agreement with the hidden taste, on "
+            f"{counted(result.n, 'picture that was', 'pictures that were')} never labelled: "
             f"AUC {result.auc:.3f}, accuracy {result.accuracy:.1%} (moods leave an AUC of "
             f"{result.ceiling:.3f} to whoever knows the taste itself)"
         )

@@ -12,11 +12,11 @@ from vta_cli.commands.common import (
     StoreOption,
     ViewsOption,
     choice,
-    counted,
     open_store,
     progress,
 )
 from vta_cli.commands.engine import ENGINE, EngineOptions, with_engine_options
+from vta_cli.words import counted
 
 if TYPE_CHECKING:
     from vta_cli.pipelines.embed import EmbedReport
@@ -115,19 +115,19 @@ def summary(report: "EmbedReport") -> None:
     from vta_cli.console.errors import printable
 
     typer.echo(
-        f"{counted(report.n_images, 'image')}: {report.n_known:,} were in the store; "
-        f"{report.n_opened:,} files opened; {report.seconds:.1f} s",
+        f"{counted(report.n_images, 'image')}: {counted(report.n_known, 'was', 'were')} in the "
+        f"store; {counted(report.n_opened, 'file')} opened; {report.seconds:.1f} s",
         err=True,
     )
     for name, n_rows in report.embedded.items():
         if n_rows:
-            typer.echo(f"  {name}: {n_rows:,} vectors added", err=True)
+            typer.echo(f"  {name}: {counted(n_rows, 'vector')} added", err=True)
     total = sum(report.stages.values())
     if report.n_opened and total:
         parts = ", ".join(f"{k} {v / total:.0%}" for k, v in report.stages.items() if v)
         typer.echo(f"  time went to: {parts}", err=True)
     if report.skips:
-        typer.echo(f"{report.skips.total():,} files skipped:", err=True)
+        typer.echo(f"{counted(report.skips.total(), 'file')} skipped:", err=True)
         for reason, count in report.skips.most_common():
             example = report.examples[reason]
             text = printable(f"{example.path}: {example.detail}".rstrip(": "))
@@ -135,7 +135,7 @@ def summary(report: "EmbedReport") -> None:
     if report.n_side_files:
         passed = printable(report.examples["side-file"].path)
         typer.echo(
-            f"{report.n_side_files:,} side files passed over (by name and content no images), "
-            f"e.g. {passed}",
+            f"{counted(report.n_side_files, 'side file')} passed over (by name and content no "
+            f"images), e.g. {passed}",
             err=True,
         )

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from vta_cli.commands.asked import Asked, asks
-from vta_cli.commands.common import counted, open_store, progress
+from vta_cli.commands.common import open_store, progress
+from vta_cli.words import counted
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -90,7 +91,7 @@ def filter_images(
             arrange(items, wish, opened.journal_dir, picking.folders, sys.argv[1:], watch)
     n_scored = picking.report.n_scored
     share = n_kept / n_scored if n_scored else 0.0
-    typer.echo(f"{n_kept:,} of {n_scored:,} scored images kept ({share:.1%})", err=True)
+    typer.echo(f"{n_kept:,} of {counted(n_scored, 'scored image')} kept ({share:.1%})", err=True)
     unscored = picking.report.reasons.total()
     if unscored:
         typer.echo(f"{counted(unscored, 'image')} without a score (see `vta score`)", err=True)

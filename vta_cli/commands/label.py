@@ -15,6 +15,7 @@ from vta_cli.commands.common import (
     open_store,
 )
 from vta_cli.commands.engine import ENGINE, EngineOptions, with_engine_options
+from vta_cli.words import counted
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -167,7 +168,8 @@ def label(
                 typer.echo(f"a full head from these: {train}", err=True)
         if export_folders is not None:
             done = export(opened, file, export_folders, link=link)
-            typer.echo(f"{done} files {'linked' if link else 'copied'} to {export_folders}")
+            how = "linked" if link else "copied"
+            typer.echo(f"{counted(done, 'file')} {how} to {export_folders}")
 
 
 def _move_folders(pos: list[str] | None, neg: list[str] | None) -> tuple[Path, Path]:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from vta_cli.commands.asked import Asked, asks
-from vta_cli.commands.common import counted, open_store, progress
+from vta_cli.commands.common import open_store, progress
+from vta_cli.words import counted
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

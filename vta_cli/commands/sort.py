@@ -8,6 +8,7 @@ import typer
 
 from vta_cli.commands.asked import Asked, asks
 from vta_cli.commands.common import choice, open_store, progress
+from vta_cli.words import counted
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -108,4 +109,5 @@ def sort(
                         ],
                         rows,
                     )
-    typer.echo(f"{len(ranked):,} of {picking.report.n_scored:,} scored images ranked", err=True)
+    of = counted(picking.report.n_scored, "scored image")
+    typer.echo(f"{len(ranked):,} of {of} ranked", err=True)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from vta_cli.commands.common import StoreOption, open_store, show_table
+from vta_cli.words import counted
 
 GraceOption = Annotated[
     float, typer.Option(min=0, help="Seconds for which replaced shards stay, for running readers.")
@@ -30,7 +31,9 @@ def info(store: StoreOption = None) -> None:
     typer.echo(f"preset  {report.preset or 'not pinned yet'}")
     typer.echo(f"files   {report.catalogue_entries:,} known")
     if report.quarantine_files:
-        typer.echo(f"damaged {report.quarantine_files:,} files lie in quarantine/")
+        typer.echo(
+            f"damaged {counted(report.quarantine_files, 'file lies', 'files lie')} in quarantine/"
+        )
     rows = [
         [
             space.recipe.backbone,
@@ -76,7 +79,7 @@ def check(
     for problem in report.problems:
         typer.echo(printable(f"{problem.space}/{problem.file}: {problem.what}"))
     typer.echo(
-        f"{report.shards:,} shards with {report.rows:,} rows are whole "
+        f"whole: {counted(report.shards, 'shard')} with {counted(report.rows, 'row')} "
         f"({report.bytes / 1e6:,.1f} MB); {len(report.problems):,} damaged; leftovers of killed "
         f"runs: {report.orphans + report.temps:,}",
         err=True,
@@ -85,8 +88,8 @@ def check(
         typer.echo("clean", err=True)
     elif repair:
         typer.echo(
-            f"{len(report.quarantined):,} files taken aside into quarantine/; run `vta embed` "
-            f"again for the vectors that are missing now",
+            f"{counted(len(report.quarantined), 'file')} taken aside into quarantine/; run "
+            f"`vta embed` again for the vectors that are missing now",
             err=True,
         )
     else:
@@ -105,9 +108,10 @@ def compact(store: StoreOption = None, grace: GraceOption = 3600.0) -> None:
     with open_store(store) as opened:
         report = run(opened, grace_s=grace)
     typer.echo(
-        f"{report.merged:,} shards merged into {report.written:,}; {report.removed:,} replaced "
-        f"ones removed ({report.removed_bytes / 1e6:,.1f} MB), {report.waiting:,} wait for the "
-        f"grace period",
+        f"{counted(report.merged, 'shard')} merged into {report.written:,}; "
+        f"{counted(report.removed, 'replaced one')} removed "
+        f"({report.removed_bytes / 1e6:,.1f} MB), "
+        f"{counted(report.waiting, 'waits', 'wait')} for the grace period",
         err=True,
     )
     for problem in report.problems:
@@ -132,7 +136,8 @@ def gc(
         report = collect(opened, dry_run=not run)
     would = "" if run else "would be "
     typer.echo(
-        f"{report.n_paths_gone:,} known paths are gone; {report.n_rows:,} vectors "
+        f"{counted(report.n_paths_gone, 'known path is', 'known paths are')} gone; "
+        f"{counted(report.n_rows, 'vector')} "
         f"({report.n_bytes / 1e6:,.1f} MB) {would}dropped",
         err=True,
     )

@@ -18,6 +18,7 @@ from vta_cli.console.histogram import count_bars
 from vta_cli.console.look import Look, printable
 from vta_cli.console.tables import render_table
 from vta_cli.records import KindReport, NameFigures, RaterFigures, Suspect
+from vta_cli.words import counted
 
 BASE = "the labels' mean or shares, said of every image"
 WHAT = {"pairs": "judged pairs"}
@@ -132,7 +133,7 @@ def render_raters(
     words = "the head never saw the labels that it is compared with; others: the other raters' "
     words += "labels of the shared images, which is what a person can do"
     if len(raters) > MOST_NAMES:
-        words += f"; {len(raters) - MOST_NAMES:,} more raters"
+        words += f"; {counted(len(raters) - MOST_NAMES, 'more rater')}"
     head = look.style("Each rater against the head and against the others", "bold")
     table = render_table(header, rows, "l" + "r" * (len(header) - 1), look, indent=INDENT)
     return "\n".join([head, table, dim(words, look)])

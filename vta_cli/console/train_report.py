@@ -20,6 +20,7 @@ from vta_cli.console.histogram import count_bars, two_sided
 from vta_cli.console.look import Look, printable
 from vta_cli.console.tables import render_table
 from vta_cli.records import Interval, Margins, MemberReport, Threshold, TrainReport
+from vta_cli.words import counted
 
 TRUST = {
     "none": "not yet: there are too few labels to judge it by. Label more images of both sides.",
@@ -72,7 +73,7 @@ def render(report: TrainReport, *, look: Look | None = None, stream: TextIO | No
 def _counts(report: TrainReport, look: Look) -> str:
     n_labels = report.n_positive + report.n_negative
     line = (
-        f"{n_labels:,} labelled images: {report.n_positive:,} positive, "
+        f"{counted(n_labels, 'labelled image')}: {report.n_positive:,} positive, "
         f"{report.n_negative:,} negative"
     )
     if report.n_groups < n_labels:
@@ -133,9 +134,7 @@ def _histogram(report: TrainReport, look: Look) -> str:
     text = two_sided(report.oof_scores, report.targets, look, marks=marks, indent=INDENT)
     n_without = len(report.oof_scores) - n_known
     if n_without:
-        text += "\n" + dim(
-            f"{n_without:,} image{'s' * (n_without != 1)} without an out-of-fold score", look
-        )
+        text += "\n" + dim(f"{counted(n_without, 'image')} without an out-of-fold score", look)
     return text
 
 

@@ -28,6 +28,7 @@ from vta_cli.heads.protocol import Fitted
 from vta_cli.heads.registry import NETWORK_FIT, resolve
 from vta_cli.heads.wanted import Ints, Wanted
 from vta_cli.records import Curve, Layer, Promise
+from vta_cli.words import counted
 
 NAME = "mlp"
 TINY = 1e-12
@@ -257,8 +258,9 @@ def _run(
     last = fits[-1]
     epochs = [one.curve.best + 1 for one in fits[:-1]]
     spread = f", {min(epochs)} to {max(epochs)} in the folds" if epochs else ""
-    kept = f"best of {len(last.curve.samples)} epochs: {last.curve.best + 1}" if stops else (
-        f"{len(last.curve.samples)} epochs, too few folds to stop by one"
+    n_epochs = counted(len(last.curve.samples), "epoch")
+    kept = f"best of {n_epochs}: {last.curve.best + 1}" if stops else (
+        f"{n_epochs}, too few folds to stop by one"
     )  # fmt: skip
     size = n_parameters(settings, rows.shape[1], n_out)
     return _Runs(

@@ -21,6 +21,7 @@ from vta_cli.errors import HeadError
 from vta_cli.heads.network import Arrays
 from vta_cli.heads.persist import read, unreadable, write
 from vta_cli.records import Curve
+from vta_cli.words import counted
 
 TYPE = "network-checkpoint"
 SUFFIX = ".checkpoint"
@@ -209,7 +210,8 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise unreadable(path, str(error)) from error
         epochs = 0 if self._open is None else len(self._open.points)
-        self._say(f"going on from {path}: {len(self._done)} fits, {epochs} epochs of the next")
+        done, of = counted(len(self._done), "fit"), counted(epochs, "epoch")
+        self._say(f"going on from {path}: {done}, {of} of the next")
 
 
 def digest_of(what: object) -> str:

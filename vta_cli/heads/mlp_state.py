@@ -18,6 +18,7 @@ from vta_cli.heads.layered import LayeredHead
 from vta_cli.heads.network import Arrays, Settings, arrays_of, check_arrays, settings_of
 from vta_cli.heads.persist import read, unreadable, write
 from vta_cli.heads.wanted import Ints, Wanted
+from vta_cli.words import counted
 
 TYPE = "network-state"
 SUFFIX = ".optim"
@@ -259,7 +260,7 @@ def kept_folds(state: State, ids: NDArray[np.uint8], groups: Ints, dealt: Ints) 
     if empty:
         raise HeadError(
             "wrong-resume",
-            f"{len(empty)} folds of the head would be without an image",
+            f"{counted(len(empty), 'fold')} of the head would be without an image",
             hint="give it the labels that it has learnt from as well, or more new ones",
         )
     return found

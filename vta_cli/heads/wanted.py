@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from vta_cli.errors import HeadError, UsageError
 from vta_cli.heads.blocks import Floats
+from vta_cli.words import counted
 
 Kind = Literal["scores", "ordinal", "classes", "tags", "histograms", "pairs"]
 Ints = NDArray[np.int64]
@@ -120,7 +121,7 @@ def check(wanted: Wanted, n_rows: int, n_groups: int) -> None:
     if n_groups < FEWEST_IMAGES:
         raise UsageError(
             "too-few-labels",
-            f"{n_groups} images (near-copies counted once) are too few to learn from",
+            f"too few to learn from: {counted(n_groups, 'image')} (near-copies counted once)",
             hint=f"label at least {FEWEST_IMAGES}; some fifty are a decent start",
         )
     if _all_alike(wanted):

@@ -11,6 +11,7 @@ from vta_cli.labels.problems import Problems, listed
 from vta_cli.labels.records import Label, LabelSet
 from vta_cli.labels.rows import number
 from vta_cli.records import ImageRef
+from vta_cli.words import counted
 
 
 def read_folders(positives: Iterable[ImageRef], negatives: Iterable[ImageRef]) -> LabelSet:
@@ -169,10 +170,12 @@ def _tell_left_out(
     problems: Problems,
 ) -> None:
     for folder in sorted(folder for folder in folders if numbers[folder] is None):
-        what = f"the folder's name {why}; {_files(len(folders[folder]), 'left out')}"
+        are = counted(len(folders[folder]), "file is", "files are")
+        what = f"the folder's name {why}; {are} left out"
         problems.add("folders without a number", f"folder {folder}/", what)
     if loose:
-        problems.add("", listed(loose, 1), _files(len(loose), "in no folder of a label"))
+        are = counted(len(loose), "file is", "files are")
+        problems.add("", listed(loose, 1), f"{are} in no folder of a label")
 
 
 def _no_folders(example: str) -> UsageError:
@@ -181,7 +184,3 @@ def _no_folders(example: str) -> UsageError:
         "there is no folder of labelled images",
         hint=f"give the folder that holds one folder for each label, such as {example}",
     )
-
-
-def _files(n: int, what: str) -> str:
-    return f"1 file is {what}" if n == 1 else f"{n:,} files are {what}"

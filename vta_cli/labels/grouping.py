@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from vta_cli.errors import UsageError
 from vta_cli.labels.records import Kind, Label, LabelSet
 from vta_cli.records import KEY_BYTES, Keys
+from vta_cli.words import counted
 
 SHOWN = 3
 """Examples in a message; the rest is counted."""
@@ -66,10 +67,9 @@ def unread_note(sources: Mapping[str, str]) -> list[str]:
     """Return the note on labelled files without a key, from the first label's place of each."""
     if not sources:
         return []
-    n = "1 labelled file" if len(sources) == 1 else f"{len(sources):,} labelled files"
-    are = "is" if len(sources) == 1 else "are"
+    unread, are = counted(len(sources), "labelled file"), "is" if len(sources) == 1 else "are"
     shown = some([f"{path} ({source})" for path, source in sources.items()])
-    return [f"{n} could not be read and {are} left out: {shown}"]
+    return [f"{unread} could not be read and {are} left out: {shown}"]
 
 
 def settle(
@@ -96,12 +96,12 @@ def settle(
     """
     if not conflicts:
         return grouped, []
-    counted = f"{are(len(conflicts), 'image')} {how}"
+    told = f"{counted(len(conflicts), 'image is', 'images are')} {how}"
     shown = some(list(conflicts.values()), "; ")
     if on_conflict == "error":
         raise UsageError(
             "label-conflict",
-            f"{counted}: {shown}",
+            f"{told}: {shown}",
             hint="keep one of each pair, or leave such images out with --on-conflict drop, "
             "or let most raters win with --on-conflict majority",
         )
@@ -109,13 +109,13 @@ def settle(
         outvoted = {key: _winners(grouped[key]) for key in conflicts}
         kept = {key: outvoted.get(key, found) for key, found in grouped.items()}
         tied = [key for key, found in outvoted.items() if not found]
-        told = f"; {len(tied):,} without one left out" if tied else ""
+        without = f"; {len(tied):,} without one left out" if tied else ""
         return (
             {key: found for key, found in kept.items() if found},
-            [f"{counted}, of which the majority counts{told}: {shown}"],
+            [f"{told}, of which the majority counts{without}: {shown}"],
         )
     kept = {key: found for key, found in grouped.items() if key not in conflicts}
-    return kept, [f"{counted} and left out: {shown}"]
+    return kept, [f"{told} and left out: {shown}"]
 
 
 def _winners(found: Sequence[Label]) -> list[Label]:
@@ -135,18 +135,16 @@ def copies_note(grouped: ByContent) -> list[str]:
         for found in grouped.values()
         if len({(label.value, label.values) for label in found}) == 1
     )
-    if n_copies == 1:
-        return ["1 labelled file is an exact copy of another and counts once with it"]
-    if n_copies:
-        return [f"{n_copies:,} labelled files are exact copies and count once with the first"]
-    return []
+    one = "labelled file is an exact copy of another and counts once with it"
+    several = "labelled files are exact copies and count once with the first"
+    return [counted(n_copies, one, several)] if n_copies else []
 
 
 def several_note(n: int, what: str, examples: Sequence[str]) -> list[str]:
     """Return a note such as ``3 images with ...: a, b, c``; none where there is nothing to say."""
     if not n:
         return []
-    return [f"{'1 image' if n == 1 else f'{n:,} images'} {what}: {some(examples)}"]
+    return [f"{counted(n, 'image')} {what}: {some(examples)}"]
 
 
 def key_array(grouped: Mapping[bytes, object]) -> Keys:
@@ -187,8 +185,3 @@ def some(texts: Sequence[str], separator: str = ", ") -> str:
     shown = separator.join(texts[:SHOWN])
     rest = len(texts) - SHOWN
     return f"{shown}{separator}and {rest:,} more" if rest > 0 else shown
-
-
-def are(n: int, noun: str) -> str:
-    """Return ``1 pair is`` or ``3 pairs are``."""
-    return f"1 {noun} is" if n == 1 else f"{n:,} {noun}s are"

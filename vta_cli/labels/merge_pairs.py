@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from vta_cli.errors import UsageError
-from vta_cli.labels.grouping import OnConflict, are, key_array, require_kind, some, unread_note
+from vta_cli.labels.grouping import OnConflict, key_array, require_kind, some, unread_note
 from vta_cli.labels.judged import JudgedPairs
 from vta_cli.labels.records import LabelSet
+from vta_cli.words import counted
 
 
 def merge_pairs(
@@ -64,10 +65,10 @@ def merge_pairs(
         weights.append(label.weight)
     notes = unread_note(unread)
     if n_lost:
-        notes.append(f"{are(n_lost, 'pair')} left out with them")
+        notes.append(f"{counted(n_lost, 'pair is', 'pairs are')} left out with them")
     if selves:
-        shown = some(selves, "; ")
-        notes.append(f"{are(len(selves), 'pair')} of equal images and left out: {shown}")
+        shown, are = some(selves, "; "), counted(len(selves), "pair is", "pairs are")
+        notes.append(f"{are} of equal images and left out: {shown}")
     if not rows:
         raise UsageError(
             "no-labels",

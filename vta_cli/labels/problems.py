@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from vta_cli.errors import excerpt
+from vta_cli.words import counted
 
 SHOWN = 20
 """Problems of one sort that are told one by one."""
@@ -39,25 +40,26 @@ class Problems:
         """
         told = self._told.setdefault(sort, [])
         self._counts[sort] += 1
-        if len(told) < SHOWN:
+        if len(told) <= SHOWN:
             told.append(f"{where}: {what}")
 
     def sentences(self) -> tuple[str, ...]:
         """Return all that was noted, the sorts in the order in which they first occurred."""
         found: list[str] = []
         for sort, told in self._told.items():
-            found += told
-            rest = self._counts[sort] - len(told)
-            if rest:
+            rest = self._counts[sort] - SHOWN
+            if rest <= 1:  # a line that counts one problem may as well tell it
+                found += told
+            else:
+                found += told[:SHOWN]
                 found.append(f"{self._name}: {rest:,} more {sort}")
         return tuple(found)
 
 
 def without(n: int, noun: str, what: str) -> str:
     """Return ``1 row has no score and is left out``, or the same of several."""
-    if n == 1:
-        return f"1 {noun} has no {what} and is left out"
-    return f"{n:,} {noun}s have no {what} and are left out"
+    are = "is" if n == 1 else "are"
+    return f"{counted(n, f'{noun} has', f'{noun}s have')} no {what} and {are} left out"
 
 
 def listed(values: Sequence[str], shown: int = LISTED) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vta_cli.errors import VtaError
 from vta_cli.neighbors.rows import Floats, Ids, RowSet, chunk_rows
+from vta_cli.words import counted
 
 Tick = Callable[[int], object]
 """Told of each number of rows that has just been dealt with; they add up to all rows."""
@@ -88,7 +89,7 @@ class Found:
             if self._n > self.max_pairs:
                 raise VtaError(
                     "too-many-pairs",
-                    f"more than {self.max_pairs:,} pairs of images are at least "
+                    f"more than {counted(self.max_pairs, 'pair')} of images are at least "
                     f"{self.threshold:g} similar",
                     hint="raise the threshold",
                 )

@@ -25,6 +25,7 @@ from vta_cli.pipelines.score import ANY_WEIGHTS, HEAD_NAME, SUFFIX, recipes_of
 from vta_cli.pipelines.views import TILING, with_view
 from vta_cli.records import Promise, Recipe
 from vta_cli.store.store import Store
+from vta_cli.words import counted
 
 WRITE_NETWORK = "vta_cli.backbones.mobilenet_onnx:write"
 """Loaded only when a file holds a network: it imports onnx."""
@@ -205,9 +206,9 @@ def _foreign(
             "file": file.name,
             "blake3": blake3(file.read_bytes()).hexdigest(),
             "n_parameters": published.n_parameters,
-            "layers": f"{len(published.layers)} layers collapsed into one affine map"
+            "layers": f"{counted(len(published.layers), 'layer')} collapsed into one affine map"
             if len(layers) < len(published.layers)
-            else f"{len(layers)} layer{'s' * (len(layers) > 1)}",
+            else counted(len(layers), "layer"),
         },
         "notes": [*published.notes, *notes],
     }
@@ -362,7 +363,8 @@ def _promise(published: Published, wish: Wish) -> Promise:
     if len(names) != len(promise.names) or len(set(names)) < len(names) or not all(names):
         raise UsageError(
             "bad-labels",
-            f"the head has {len(promise.names)} classes, --labels names {', '.join(names)}",
+            f"the head has {counted(len(promise.names), 'class', 'classes')}, "
+            f"--labels names {', '.join(names)}",
             hint="give one name of its own to each, separated by commas, in the head's order",
         )
     chosen = []

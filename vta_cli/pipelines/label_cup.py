@@ -15,6 +15,7 @@ from vta_cli.labels.journal import HEAT
 from vta_cli.labels.tournament import TARGETS, Tournament, replay, start_event
 from vta_cli.pipelines.label import Session
 from vta_cli.pipelines.label_load import ENDED
+from vta_cli.words import counted
 
 FEWEST, MOST = 2, 16
 """Images that a heat may show."""
@@ -46,14 +47,16 @@ class Cups:
             or not (targets[-1] > 0 and targets[0] < 1)
         ):
             raise UsageError(
-                "bad-tournament", f"{per_heat} images a heat, target rates {list(targets)}",
+                "bad-tournament", f"{per_heat} a heat, target rates {list(targets)}",
                 hint="2 to 16 images a heat; rates that fall, between 0 and 1",
             )  # fmt: skip
         session = self._session
         with session.lock:
             rows = np.flatnonzero(session.pool.askable)
             if len(rows) < per_heat:
-                raise UsageError("too-few-images", f"{len(rows)} images are too few")
+                raise UsageError(
+                    "too-few-images", f"{counted(len(rows), 'image is', 'images are')} too few"
+                )
             drawn = np.random.default_rng(uuid.uuid4().int).permutation(rows)
             entrants = [session.pool.hex(int(row)) for row in drawn[: max(n_images, per_heat)]]
             cup = Tournament(uuid.uuid4().hex[:12], entrants, tuple(targets), per_heat)

@@ -16,6 +16,7 @@ from vta_cli.pipelines.label_load import Inputs
 from vta_cli.pipelines.label_look import Looker
 from vta_cli.pipelines.lanes import choose
 from vta_cli.store.store import Store
+from vta_cli.words import counted
 
 HOST = "127.0.0.1"
 TOKEN_BYTES = 24
@@ -124,7 +125,8 @@ def export(store: Store, journal: Path, out: Path, *, link: bool) -> int:
         step, reason = outcome.failed[0]
         raise VtaError(
             "not-exported",
-            f"{len(outcome.failed)} files were not exported, e.g. {step.source}: {reason}",
+            f"{counted(len(outcome.failed), 'file was', 'files were')} not exported, "
+            f"e.g. {step.source}: {reason}",
             hint="see to the reason and run it again",
         )
     return outcome.done + outcome.already

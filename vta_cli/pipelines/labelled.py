@@ -22,6 +22,7 @@ from vta_cli.pipelines.sources import NOT_EMBEDDED, Source, known_refs, listed
 from vta_cli.records import Skip, Vectors
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
+from vta_cli.words import counted
 
 MAX_REMEMBERED = 20_000
 """Labels whose keys a head remembers, for `vta explain`."""
@@ -216,7 +217,7 @@ def lost_notes(lost: Sequence[Skip]) -> list[str]:
     for skip in lost:
         by_reason.setdefault(skip.reason, []).append(skip)
     return [
-        f"{len(skips)} labelled files left out: {reason}, e.g. {skips[0].path}"
+        f"{counted(len(skips), 'labelled file')} left out: {reason}, e.g. {skips[0].path}"
         for reason, skips in by_reason.items()
     ]
 

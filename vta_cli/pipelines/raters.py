@@ -15,6 +15,7 @@ from vta_cli.labels.consistency import consistency
 from vta_cli.labels.judgements import Question, judgements, question_of_tag
 from vta_cli.labels.records import Label, LabelSet
 from vta_cli.records import Keys, RaterFigures, Suspect
+from vta_cli.words import counted
 
 NUMBERS = ("ordinal", "scores", "histograms")
 """Kinds whose labels are numbers; of votes the mean."""
@@ -146,7 +147,7 @@ def ceiling_notes(labels: LabelSet, keys: Mapping[str, bytes]) -> list[str]:
         if not found.n_contents:
             continue
         n = found.n_contents
-        what = f"1 {one} was" if n == 1 else f"{n:,} {several} were"
+        what = counted(n, f"{one} was", f"{several} were")
         measured = labels.kind in ("ordinal", "scores") and np.isfinite(found.mean_difference)
         apart = f", {found.mean_difference:.3g} apart on average" if measured else ""
         notes.append(

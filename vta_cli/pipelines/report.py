@@ -15,6 +15,7 @@ from vta_cli.pipelines.select import Scored, rank
 from vta_cli.pipelines.sheet import picture
 from vta_cli.records import Promise
 from vta_cli.store.store import Store
+from vta_cli.words import counted
 
 Floats = NDArray[np.float64]
 BINS = 50
@@ -66,7 +67,7 @@ def write_report(
     kept = recall(head.meta) if head is not None else None
     marks = _margins(head.meta) if head is not None else ()
     counts = np.histogram(values, bins=BINS, range=(low, high))[0].astype(np.float64)
-    charts = [bars(f"Scores of {len(values):,} images", {"": counts}, low, high, marks)]
+    charts = [bars(f"Scores of {counted(len(values), 'image')}", {"": counts}, low, high, marks)]
     sections = [
         Section("Best", _tiles(ranked[:n_tiles])),
         Section("Worst", _tiles(ranked[::-1][:n_tiles])),
@@ -102,7 +103,7 @@ def _brackets(ranked: Sequence[Scored], values: Floats, low: float, high: float)
         if len(rows):
             shown = rows[_spread(len(rows), OF_BRACKET)]
             name = f"{edges[tenth]:.3g} to {edges[tenth + 1]:.3g}"
-            share = f"{len(rows):,} image{'s' * (len(rows) != 1)}, {len(rows) / len(values):.1%}"
+            share = f"{counted(len(rows), 'image')}, {len(rows) / len(values):.1%}"
             sections.append(Section(name, _tiles([ranked[row] for row in shown]), share))
     return sections
 

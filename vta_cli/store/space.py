@@ -23,6 +23,7 @@ from vta_cli.store.shard import (
 )
 from vta_cli.store.widen import Half, gather, widen
 from vta_cli.store.writer import ShardWriter
+from vta_cli.words import counted
 
 
 class Stored:
@@ -202,8 +203,8 @@ class Space:
             first = as_keys(keys)[absent[0]].tobytes().hex()[:16]
             raise StoreError(
                 "missing-vectors",
-                f"{len(absent)} of {len(rows)} images have no vector in space {self.name} "
-                f"(the first has key {first}...)",
+                f"no vector in space {self.name} for {len(absent):,} of "
+                f"{counted(len(rows), 'image')} (the first has key {first}...)",
                 hint="run `vta embed` on them first",
             )
         return self.take(rows)

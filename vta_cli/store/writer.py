@@ -15,6 +15,7 @@ from vta_cli.store.marker import Marker, SkipRow, check_key
 from vta_cli.store.medium import Medium
 from vta_cli.store.recipefile import write_recipe
 from vta_cli.store.widen import Half, narrow
+from vta_cli.words import counted
 
 
 class ShardWriter:
@@ -162,7 +163,9 @@ class ShardWriter:
         except StoreError as error:
             if value is None:
                 raise
-            value.add_note(f"{self.rows_buffered} rows were not committed: {error}")
+            value.add_note(
+                f"{counted(self.rows_buffered, 'row was', 'rows were')} not committed: {error}"
+            )
 
     def _take_in(self, keys: Keys, vectors: Vectors) -> None:
         half = None if self._wide else narrow(vectors)

@@ -119,3 +119,4 @@ export function el(name, attributes = {}, ...children) {
 export const percent = (value, digits = 0) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(digits)} %`);
 export const three = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
 export const whole = (value) => value.toLocaleString("en");
+export const counted = (n, one, several = `${one}s`) => `${whole(n)} ${n === 1 ? one : several}`;

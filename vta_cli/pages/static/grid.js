@@ -1,5 +1,5 @@
 // A page of images that the head is sure (or unsure) of: mark the wrong ones, take the rest.
-import { el, get, percent, picture, post, shared, toast } from "./api.js";
+import { counted, el, get, percent, picture, post, shared, toast } from "./api.js";
 
 const PAGE = 48;
 
@@ -80,7 +80,7 @@ export function grid(root) {
     const values = [...verdicts.values()];
     const n = [1, 0, null].map((kind) => values.filter((value) => value === kind).length);
     tally.textContent = items.length ? `${n[0]} liked, ${n[1]} disliked, ${n[2]} left out; click to change` : "";
-    take.replaceChildren(`Take these ${n[0] + n[1]} labels `, el("kbd", {}, "Enter"));
+    take.replaceChildren(`Take ${counted(n[0] + n[1], "label")} `, el("kbd", {}, "Enter"));
     take.disabled = n[0] + n[1] === 0;
     if (!items.length) tiles.replaceChildren(el("li", { class: "empty" }, "Nothing is left to label here."));
     else if (shared.state && !shared.state.fit) tally.textContent += ". Nothing is learnt yet, so the order is arbitrary";
@@ -92,7 +92,7 @@ export function grid(root) {
     take.disabled = true;
     try {
       await post("judge", { mode: "grid", verdicts: told });
-      toast(`${told.length} labels saved`);
+      toast(`${counted(told.length, "label")} saved`);
       start += items.length - told.length;
       await load();
     } catch (error) {

@@ -1,5 +1,5 @@
 // The panel: counters, figures, three histograms with the two limits, strategy, learning.
-import { el, onState, percent, post, three, toast, whole } from "./api.js";
+import { counted, el, onState, percent, post, three, toast, whole } from "./api.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 300;
@@ -171,7 +171,7 @@ export function makePanel(root) {
     if (document.activeElement !== strategy) strategy.value = state.settings.strategy;
     if (document.activeElement !== every) {
       if (![...every.options].some((option) => Number(option.value) === state.settings.every)) {
-        every.append(el("option", { value: state.settings.every }, `every ${state.settings.every} labels`));
+        every.append(el("option", { value: state.settings.every }, `every ${counted(state.settings.every, "label")}`));
       }
       every.value = state.settings.every;
     }
@@ -187,15 +187,15 @@ export function makePanel(root) {
 function words(state, fit) {
   if (state.problem) return state.problem;
   const { clashes } = state.loading;
-  const both = clashes ? ` ${whole(clashes)} image${clashes > 1 ? "s lie" : " lies"} on both sides and ${clashes > 1 ? "count" : "counts"} as unlabelled until you judge ${clashes > 1 ? "them" : "it"}.` : "";
+  const both = clashes ? ` ${counted(clashes, "image lies", "images lie")} on both sides, unlabelled until you judge ${clashes > 1 ? "them" : "it"}.` : "";
   const { skipped } = state.loading;
-  const unread = skipped ? ` ${whole(skipped)} file${skipped > 1 ? "s" : ""} cannot be read as ${skipped > 1 ? "images" : "an image"}.` : "";
+  const unread = skipped ? ` ${counted(skipped, "file")} cannot be read as ${skipped > 1 ? "images" : "an image"}.` : "";
   return lesson(state, fit) + both + unread;
 }
 
 function lesson(state, fit) {
   if (!state.positive || !state.negative) return "One liked and one disliked image, and it begins to learn.";
-  if (!state.fit) return `Learning begins once these images have vectors; ${whole(state.waiting)} labelled ones wait for theirs.`;
+  if (!state.fit) return `Learning begins once these images have vectors; ${counted(state.waiting, "labelled one waits for its own", "labelled ones wait for theirs")}.`;
   if (fit.auc === null) return "A first guess. From four of each on, figures are held out.";
   const between = fit.auc_low === null ? "" : `AUC between ${three(fit.auc_low)} and ${three(fit.auc_high)}. `;
   return `${between}${change(state.history)}Learnt in ${fit.seconds.toFixed(2)} s, held out in 5 folds.`;

@@ -1,5 +1,5 @@
 // A few images at a time, any number advance; rounds grow stricter, and their result is tiers.
-import { el, get, percent, picture, post, toast } from "./api.js";
+import { counted, el, get, percent, picture, post, toast } from "./api.js";
 
 export function tournament(root) {
   let cup = null;
@@ -68,7 +68,7 @@ export function tournament(root) {
     root.replaceChildren(
       el("div", { class: "bar" },
         el("b", { id: "round" }, `Round ${cup.round + 1} of ${cup.rounds}`),
-        el("span", { class: "soft" }, `${cup.left} images left in it`),
+        el("span", { class: "soft" }, `${counted(cup.left, "image")} left in it`),
         el("span", {}, `advanced ${percent(cup.rate)}, aim ${percent(cup.target)}`), bar,
         el("b", {}, steer)),
       el("div", { class: "heat", "data-n": cup.items.length }, ...tiles),
@@ -121,7 +121,7 @@ export function tournament(root) {
   async function asLabels() {
     try {
       const done = await post("tournament/labels");
-      toast(`${done.judged} labels saved`);
+      toast(`${counted(done.judged, "label")} saved`);
     } catch (error) {
       toast(error.message);
     }
