@@ -170,3 +170,23 @@ def test_a_binary_table_is_not_echoed(trained_once, vta, tmp_path, name, command
     assert "error[" in ran.err
     assert len(ran.err) < 1000 + 2 * len(str(file)), ran.err
     assert all(line.isprintable() for line in ran.err.split("\n"))
+
+
+def test_an_unreadable_picture_has_no_neighbours(trained_folder, vta):
+    """The reason is told, of a new file and of one that embed has skipped; no circle to embed."""
+    pics = trained_folder / "pics"
+    whole = (pics / "p00.jpg").read_bytes()
+    (pics / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (pics / "notes.txt").write_text("p00.jpg\n")  # as a source it would be a list
+    (pics / "edit.jpg").write_bytes(whole + b"\0")
+    fine = "not-embedded", "vta embed pics/edit.jpg"
+    cut = "unreadable-image", "truncated"
+    text = "unreadable-image", "no known image format"
+    for verb, name, (slug, why) in (
+        ("explain", "edit.jpg", fine), ("explain", "cut.jpg", cut), ("similar", "notes.txt", text),
+        ("embed", "cut.jpg", ("no-images", "truncated")),
+        ("explain", "cut.jpg", cut), ("similar", "cut.jpg", cut),
+    ):  # fmt: skip
+        ran = vta(verb, f"pics/{name}", cwd=trained_folder)
+        one_line(ran, slug, 2)
+        assert why in ran.err

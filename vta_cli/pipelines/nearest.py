@@ -1,5 +1,6 @@
 """Nearest images: of one image in a source, and of one image among the labels of a head."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.errors import UsageError
+from vta_cli.errors import UnreadableImageError, UsageError
+from vta_cli.images.keys import read_bytes
+from vta_cli.images.reasons import is_outdated
 from vta_cli.neighbors.search import top_k
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.score import Model
-from vta_cli.pipelines.sources import Known, Source, known_refs
+from vta_cli.pipelines.sources import Known, Source, known_refs, listed
 from vta_cli.pipelines.views import as_read, one_vector
 from vta_cli.records import Keys, Vectors
 from vta_cli.store.space import Space
@@ -39,22 +42,53 @@ class Explanation:
     disliked: tuple[Near, ...]
 
 
-def key_of_image(store: Store, image: str) -> bytes:
-    """Return the content key of one image file that the store knows.
+def key_of_image(store: Store, image: str, spaces: Sequence[Space]) -> bytes:
+    """Return the content key of one image file that has a vector in each of some spaces.
 
     Raises
     ------
     UsageError
-        If there is no such file, or it is not in the store.
+        ``no-such-image``, ``unreadable-image`` or ``not-embedded``.
     """
-    path = Path(image)
-    if not path.is_file():
+    if not Path(image).is_file():
         raise UsageError("no-such-image", f"no image at {image}", hint="check the path")
-    for batch in known_refs(store, Source([image], hidden=True)):
+    for batch in known_refs(store, listed([image])):
         for item in batch:
-            if isinstance(item, Known) and item.entry is not None and item.entry.key is not None:
-                return item.entry.key
-    raise UsageError("not-embedded", f"{image} is not in the store", hint=f"run: vta embed {image}")
+            entry = item.entry if isinstance(item, Known) else None
+            if entry is None:
+                continue
+            if entry.key is not None:
+                row = key_rows([entry.key])
+                if not any(space.missing(row)[0] for space in spaces):
+                    return entry.key
+            if entry.reason and not is_outdated(entry.reason):
+                raise _unreadable(image, entry.detail or entry.reason)
+    _require_readable(image)
+    of = " and ".join(dict.fromkeys(space.recipe.backbone for space in spaces))
+    raise UsageError(
+        "not-embedded",
+        f"{image} has no vector of {of} in this store",
+        hint=f"run: vta embed {shlex.quote(image)}",
+    )
+
+
+def _require_readable(image: str) -> None:
+    """Raise ``unreadable-image`` if `vta embed` would skip the file, which it has not seen yet."""
+    from vta_cli.images.decode import decode  # noqa: PLC0415 - only a missing vector needs Pillow
+
+    try:
+        decode(read_bytes(image))
+    except UnreadableImageError as error:
+        raise _unreadable(image, error.message) from error
+
+
+def _unreadable(image: str, why: str) -> UsageError:
+    return UsageError(
+        "unreadable-image",
+        f"{image} cannot be read as an image: {why}",
+        hint="get a sound copy or save it anew; if you have seen to it, run: vta embed "
+        f"--retry-skipped {shlex.quote(image)}",
+    )
 
 
 def similar(
@@ -64,7 +98,7 @@ def similar(
 
     The image itself and files with equal bytes are left out.
     """
-    query = key_of_image(store, image)
+    query = key_of_image(store, image, spaces)
     keys: dict[bytes, list[str]] = {}
     for batch in known_refs(store, source):
         for item in batch:
@@ -111,16 +145,10 @@ def explain(store: Store, image: str, model: Model, n_nearest: int) -> Explanati
     Raises
     ------
     UsageError
-        If the image is not in the store, or lacks a vector that the head needs.
+        As `key_of_image`: the image needs the vectors that the head reads.
     """
-    key = key_of_image(store, image)
+    key = key_of_image(store, image, model.spaces)
     row = key_rows([key])
-    if any(space.missing(row)[0] for space in model.spaces):
-        raise UsageError(
-            "not-embedded",
-            f"{image} has no vector that {model.name} needs",
-            hint=f"run: vta embed {image}",
-        )
     blocks = [as_read(space.read(row)) for space in model.spaces]
     score, beside = model.taste.answer(blocks)
     found = beside | model.taste.members(blocks)

@@ -428,8 +428,7 @@ def require_scores(report: ScoreReport, source: Source, *, name: str) -> None:
     if report.reasons[NOT_EMBEDDED]:
         raise UsageError(
             "not-embedded",
-            f"none of the {report.reasons[NOT_EMBEDDED]} images of {source.describe()} "
-            f"has the vectors that {name} needs",
+            f"no image of {source.describe()} has the vectors that {name} needs",
             hint=f"run: vta embed {' '.join(source.specs)}".rstrip(),
         )
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.reasons.items()))
