@@ -230,7 +230,9 @@ class TestSac:
                 "/images/b/1.png": (0, 0, 0, 0, 0, 0, 1, 0, 0, 0),
             }
             assert labels.bins == ONE_TO_TEN
-            assert len(labels.problems) == 3
+            assert len(labels.problems) == 5
+            assert "sac?1.sqlite rating 9: the table of paths has no image 99" in labels.problems
+            assert "sac?1.sqlite: 1 rating has no value and is left out" in labels.problems
             assert any("rating 7: 11 is no whole rating" in problem for problem in labels.problems)
             assert any("c.png" in problem for problem in labels.problems)
 

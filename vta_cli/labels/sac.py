@@ -16,16 +16,16 @@ from urllib.parse import quote
 
 from vta_cli.errors import UsageError, excerpt
 from vta_cli.labels.finding import finder
-from vta_cli.labels.problems import Problems
+from vta_cli.labels.problems import Problems, without
 from vta_cli.labels.records import Label, LabelSet
 from vta_cli.labels.rows import require_file
 from vta_cli.labels.votes import N_BINS, Votes, bins_from, histogram_set, nothing_found
 from vta_cli.records import ImageRef
 
 QUERY = """
-SELECT paths.path, ratings.rating, ratings.sid, ratings.rowid
-FROM ratings JOIN paths ON ratings.iid = paths.iid
-WHERE ratings.rating IS NOT NULL AND (ratings.verified = 1 OR NOT :verified_only)
+SELECT paths.path, ratings.rating, ratings.sid, ratings.rowid, ratings.iid
+FROM ratings LEFT JOIN paths ON ratings.iid = paths.iid
+WHERE ratings.verified = 1 OR NOT :verified_only
 ORDER BY paths.path, ratings.rowid
 """
 
@@ -95,21 +95,30 @@ def _histograms(rows: Iterable[_Row], file: Path) -> Iterator[Votes]:
 
 
 def _ratings(file: Path, verified_only: bool, problems: Problems) -> Iterator[_Row]:
+    n_blank = 0
     address = f"file:{quote(str(file.absolute()))}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True)) as database:
             database.text_factory = os.fsdecode  # names of files need not be UTF-8
-            for path, rating, sid, number in database.execute(
+            for path, rating, sid, number, image in database.execute(
                 QUERY, {"verified_only": verified_only}
             ):
-                if isinstance(rating, int | float) and rating in range(1, N_BINS + 1):
+                where = f"{file.name} rating {number}"
+                if rating is None:
+                    n_blank += 1
+                elif path is None:
+                    what = f"the table of paths has no image {excerpt(image)}"
+                    problems.add("ratings of unknown images", where, what)
+                elif isinstance(rating, int | float) and rating in range(1, N_BINS + 1):
                     yield str(path), int(rating), "" if sid is None else str(sid), int(number)
                 else:
                     what = f"{excerpt(rating)} is no whole rating from 1 to {N_BINS}"
-                    problems.add("ratings off the scale", f"{file.name} rating {number}", what)
+                    problems.add("ratings off the scale", where, what)
     except sqlite3.Error as error:
         raise UsageError(
             "bad-database",
             f"{file.name} cannot be read as the database of SAC: {error}",
             hint="it has the tables ratings(sid, iid, rating, verified) and paths(iid, path)",
         ) from error
+    if n_blank:
+        problems.add("", file.name, without(n_blank, "rating", "value"))
