@@ -33,6 +33,8 @@ ViewsOption = Annotated[
         "large ones); auto: as the store is pinned, else whole.",
     ),
 ]
+MAX_SEED = 2**32 - 1
+"""What all that draws at random can take; none takes negative seeds."""
 UNCUT = 10_000
 """Columns that no listing needs."""
 

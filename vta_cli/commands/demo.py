@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vta_cli.commands.common import MAX_SEED
 from vta_cli.words import counted
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def demo(
     ] = None,
     pos: Annotated[Path | None, typer.Option(help="Your liked images.")] = None,
     neg: Annotated[Path | None, typer.Option(help="Your disliked images.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the made pictures.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the made pictures.")] = 0,
 ) -> None:
     """Run the whole job on made pictures whose taste is known, or on your own.
 

@@ -56,7 +56,9 @@ def embed(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Processes that read and decode; 0: threads. Default: what is faster here."
+            min=0,
+            max=1024,
+            help="Processes that read and decode; 0: threads. Default: what is faster here.",
         ),
     ] = None,
     retry_skipped: Annotated[

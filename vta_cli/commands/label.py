@@ -7,6 +7,7 @@ from typing import Annotated, cast
 import typer
 
 from vta_cli.commands.common import (
+    MAX_SEED,
     HiddenOption,
     LinksOption,
     QuietOption,
@@ -89,7 +90,7 @@ def label(
     open_browser: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in the browser.")
     ] = True,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of the draws.")] = 0,
     symlinks: LinksOption = "files",
     hidden: HiddenOption = False,
     quiet: QuietOption = False,

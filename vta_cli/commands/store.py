@@ -8,7 +8,12 @@ from vta_cli.commands.common import StoreOption, open_store, show_table
 from vta_cli.words import counted
 
 GraceOption = Annotated[
-    float, typer.Option(min=0, help="Seconds for which replaced shards stay, for running readers.")
+    float,
+    typer.Option(
+        min=0,
+        max=1_000_000_000,
+        help="Seconds for which replaced shards stay, for running readers.",
+    ),
 ]
 
 app = typer.Typer(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from vta_cli.commands.common import (
+    MAX_SEED,
     HiddenOption,
     LinksOption,
     QuietOption,
@@ -76,8 +77,10 @@ def train(
     first_bin: Annotated[
         float | None,
         typer.Option(
+            min=-1_000_000,
+            max=1_000_000,
             help="With --histograms as JSON, or of unnumbered columns: the score of the first bin. "
-            "Default: 1; 0 for what was made of TID2013."
+            "Default: 1; 0 for what was made of TID2013.",
         ),
     ] = None,
     themes: Annotated[
@@ -177,7 +180,7 @@ def train(
     views: ViewsOption = "auto",
     engine: EngineOptions = ENGINE,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything random.")] = 0,
     on_conflict: Annotated[
         str,
         typer.Option(help="Images labelled both ways: error, drop them, or majority of weights."),
