@@ -8,6 +8,7 @@ import threading
 import pytest
 from console_streams import Terminal
 
+from vta_cli.commands.common import progress as of_this_run
 from vta_cli.console.progress import ConsoleProgress, span, status
 from vta_cli.pipelines.progress import Progress
 
@@ -197,3 +198,13 @@ def test_nothing_is_foretold_before_anything_is_known():
     assert status("x", 0, 100, "images", 0.0) == "x: 0 of 100 images (0 %)"
     assert "left" not in status("x", 1, 100, "images", 0.5)
     assert "left" not in status("x", 100, 100, "images", 50.0)
+
+
+def test_quiet_of_the_command_line_keeps_warnings(capsys):
+    """What -q of every command leaves: no stages, no notes, all warnings."""
+    told = of_this_run(quiet=True)
+    with told.stage("embed", 1) as stage:
+        stage.advance()
+    told.note("by the way")
+    told.warn("t.safetensors is of other labels")
+    assert capsys.readouterr().err == "warning: t.safetensors is of other labels\n"

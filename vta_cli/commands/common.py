@@ -38,7 +38,14 @@ MAX_SEED = 2**32 - 1
 UNCUT = 10_000
 """Columns that no listing needs."""
 
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+QuietOption = Annotated[
+    bool,
+    typer.Option(
+        "--quiet",
+        "-q",
+        help="No progress on stderr; what came out, what was left out and warnings are still told.",
+    ),
+]
 SourceArgument = Annotated[
     list[str] | None,
     typer.Argument(
@@ -154,14 +161,10 @@ def _tell_problems(store: "Store") -> None:
 
 
 def progress(quiet: bool) -> "Progress":
-    """Return the progress of this terminal, or the silent one."""
-    if quiet:
-        from vta_cli.pipelines.progress import Silent
-
-        return Silent()
+    """Return the progress of this terminal, or the one that tells warnings alone."""
     from vta_cli.console.progress import ConsoleProgress
 
-    shown: Progress = ConsoleProgress()
+    shown: Progress = ConsoleProgress(quiet=quiet)
     return shown
 
 

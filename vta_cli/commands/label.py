@@ -159,14 +159,12 @@ def label(
         file = journal or opened.path / "labels" / f"{name}.jsonl"
         plan = Plan(file, name, rater, every, seed, folders)
         end = open_page(opened, inputs, plan, port=port, mode=mode, ready=ready, warn=warn)
-        if not quiet:
-            typer.echo(
-                f"{end.n_positive} liked, {end.n_negative} disliked in {printable(str(file))}",
-                err=True,
-            )
-            if end.n_positive and end.n_negative:
-                train = f"vta train --labels {shlex.quote(printable(str(file)))}"
-                typer.echo(f"a full head from these: {train}", err=True)
+        typer.echo(
+            f"{end.n_positive} liked, {end.n_negative} disliked in {printable(str(file))}", err=True
+        )
+        if end.n_positive and end.n_negative and not quiet:
+            train = f"vta train --labels {shlex.quote(printable(str(file)))}"
+            typer.echo(f"a full head from these: {train}", err=True)
         if export_folders is not None:
             done = export(opened, file, export_folders, link=link)
             how = "linked" if link else "copied"
