@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from vta_cli.store.store import Store
+from vta_cli.words import counted
 
 GIB = 2**30
 PEAK = """
@@ -69,7 +70,7 @@ def test_nasty_files_end_as_their_manifest_says(nasty, tmp_path, vta):
     counts = Counter(reason for reason in reasons.values() if reason)
     side_files = counts.pop("side-file", 0)  # a Word document, which never claimed to be an image
     assert f"{counts.total()} files skipped" in ran.err
-    assert f"{side_files} side files passed over" in ran.err
+    assert f"{counted(side_files, 'side file')} passed over" in ran.err
     for reason, count in counts.items():
         assert f"  {count} {reason}, e.g. " in ran.err
 
