@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from vta_cli.backbones import planning, registry
 from vta_cli.backbones.protocol import Weights, net_recipe
 from vta_cli.errors import BackboneError, UsageError
+from vta_cli.images.picture import shrink_for
 
 NAMES = [spec.name for spec in registry.specs()]
 ALIASES = [(alias, spec.name) for spec in registry.specs() for alias in spec.aliases]
@@ -85,6 +86,14 @@ def test_dino_is_resized_to_256_and_takes_the_class_token():
         look = registry.resolve(name).preprocess
         assert (look.resize_px, look.crop_px) == (256, 224)
     assert registry.resolve("DINO_ViTS_8").pool == "token"
+
+
+@pytest.mark.parametrize("size", [(4000, 3000), (4032, 3024), (6000, 4000), (8256, 5504)])
+def test_networks_of_a_preset_share_the_decode_of_a_camera_s_picture(size):
+    known = [spec.preprocess for spec in registry.expand([], "vta7") if spec.preprocess]
+
+    assert len(known) >= 5
+    assert {shrink_for(size, preprocess, "whole") for preprocess in known} == {2}
 
 
 def test_expand_takes_the_preset_first_and_each_backbone_once():
@@ -176,7 +185,7 @@ def test_a_named_network_tells_its_recipe_without_being_loaded():
     assert (recipe.weights, recipe.dim, recipe.precision) == ("ab" * 32, 768, "bf16")
     assert recipe.extra == {
         "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "pool": "token",
-        "resize": "torch-uint8/jpeg-half",
+        "resize": "torch-uint8/jpeg-half/2",
     }  # fmt: skip
 
 

@@ -97,9 +97,10 @@ class Weights:
     source: Literal["none", "file", "cache"]
 
 
-RESIZE = "torch-uint8/jpeg-half"
+RESIZE = "torch-uint8/jpeg-half/2"
 """What the extra of a recipe says of its resize, where that is not Pillow's of the full picture:
-torch's, of JPEGs that are decoded at half their size where that leaves four times the target."""
+torch's, of JPEGs that are decoded at half their size by the second rule of `images.picture`, which
+leaves four times the target, or three times one of 384 px and more."""
 
 
 class Backbone(Protocol):

@@ -16,8 +16,13 @@ to be read in any case, and backbones of different sizes would less often share 
 
 TIMES_TARGET = 4
 """What is left has to be so many times what the view is resized to. From there on the smaller
-picture moves vectors no further than floating point in the resize would; at twice the target it
+picture moves vectors hardly further than floating point in the resize would; at twice the target it
 moves them three times as far (`docs/decisions/embed-hot-path.md`)."""
+
+LARGE_TARGET_PX = 384
+TIMES_LARGE_TARGET = 3
+"""The same from views of `LARGE_TARGET_PX` on: their vectors are means over three times the pixels
+of a view of 224, and as near to the exact ones as its are at four times."""
 
 
 class Picture:
@@ -88,8 +93,8 @@ def shrink_for(size: tuple[int, int], preprocess: Preprocess, view: View) -> int
     Returns
     -------
     int
-        `HALF` where that leaves `TIMES_TARGET` times what the view is resized to and divides both
-        sides, so that the geometry is the same; else 1.
+        `HALF` where that leaves `TIMES_TARGET`, or `TIMES_LARGE_TARGET`, times what the view is
+        resized to and divides both sides, so that the geometry is the same; else 1.
     """
     match preprocess.mode:
         case "native":
@@ -102,5 +107,6 @@ def shrink_for(size: tuple[int, int], preprocess: Preprocess, view: View) -> int
         side, target = min(size), tile_sizes(preprocess)[1]
     if target < 1 or preprocess.interpolation == "nearest":
         return 1
-    large = side >= HALF * TIMES_TARGET * target
+    times = TIMES_TARGET if target < LARGE_TARGET_PX else TIMES_LARGE_TARGET
+    large = side >= HALF * times * target
     return HALF if large and jpeg.can_shrink(size, HALF) else 1
