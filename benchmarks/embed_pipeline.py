@@ -3,12 +3,13 @@
     python -m benchmarks.embed_pipeline [--pictures 64] [--turns 3] [--net vit|mobile] [--large]
 
 Weights are random, in a file that the benchmark makes; pictures are drawn JPEGs of 512 px, or with
---large of 12 megapixels. In turn A B C A B C: the network alone on batches that are decoded and
-viewed already (`forward`), `vta` from the folder to the sealed shard, the loop of clip-retrieval
-(torch DataLoader without worker processes, the network's own Pillow transform, forward, one .npy),
-and the original's (one picture at a time, a pickle each). Networks are loaded before the
-clock starts. Processor seconds of the process with all its threads; medians, and medians of the
-ratios of each turn. `share` is forward's time over that of the row: 1 is the limit.
+--large of 12 megapixels. In turn: the network alone on batches that are decoded and viewed already
+(`forward`), `vta` from the folder to the sealed shard, the loop of clip-retrieval (torch DataLoader
+without worker processes, the network's own Pillow transform, forward, one .npy), and the original's
+(one picture at a time, a pickle each). Each turn begins with another of them, as a machine may well
+be slower for who comes later. Networks are loaded before the clock starts. Processor seconds of the
+process with all its threads; medians. `share` is forward's time over that of the row, 1 is the
+limit: the median of the turns' ratios, and the ratio of the times of all turns.
 """
 
 import argparse
@@ -113,33 +114,33 @@ def timed(work):
     return time.process_time() - spent, time.perf_counter() - wall
 
 
-def one_turn(place, pictures, spec, weights, peer):
-    """Measure the three ways once; return their times and vta's stages."""
+def one_turn(turn, place, pictures, spec, weights, peer):
+    """Measure each way once; return their times and vta's stages."""
     engine = Engine(weights=str(weights), device="cpu")
-    times = {}
+    reports = []
     with Store.open(place / "store", create=True) as store:
-        lane = Lane(store, spec, engine, Silent())
-        backbone = lane.backbone
-        recipe = backbone.recipe.preprocess
+        # `embed` lets go of its lane's network
+        alone, lane = (Lane(store, spec, engine, Silent()) for _ in range(2))
+        backbone, recipe = alone.backbone, lane.backbone.recipe.preprocess
         pixels = [decode(p.read_bytes()).pixels for p in sorted(pictures.iterdir())]
         views = [apply(one, recipe, backbone.resize) for one in pixels]
         del pixels
         backbone.embed(views[:16])  # warm
         size = backbone.batch_size
-        times["forward alone"] = timed(
-            lambda: [backbone.embed(views[at : at + size]) for at in range(0, len(views), size)]
-        )
-        reports = []
-        times["vta embed"] = timed(
-            lambda: reports.append(embed(store, Source([str(pictures)]), [lane], Silent()))
-        )
-    times["clip-retrieval's loop"] = timed(
-        lambda: clip_retrieval(pictures, *peer, place / "rows.npy")
-    )
-    times["original, one at a time"] = timed(
-        lambda: original_loop(pictures, *peer, place / "pickles")
-    )
-    return times, reports[0].stages
+        ways = {
+            "forward alone": lambda: [
+                backbone.embed(views[at : at + size]) for at in range(0, len(views), size)
+            ],
+            "vta embed": lambda: reports.append(
+                embed(store, Source([str(pictures)]), [lane], Silent())
+            ),
+            "clip-retrieval's loop": lambda: clip_retrieval(pictures, *peer, place / "rows.npy"),
+            "original, one at a time": lambda: original_loop(pictures, *peer, place / "pickles"),
+        }
+        names = list(ways)
+        first = turn % len(names)
+        times = {name: timed(ways[name]) for name in names[first:] + names[:first]}
+    return {name: times[name] for name in names}, reports[0].stages
 
 
 def main():
@@ -160,7 +161,12 @@ def main():
                 (folder / str(turn)).mkdir()
                 turns.append(
                     one_turn(
-                        folder / str(turn), folder / "pictures", spec, folder / "weights.pt", peer
+                        turn,
+                        folder / str(turn),
+                        folder / "pictures",
+                        spec,
+                        folder / "weights.pt",
+                        peer,
                     )
                 )
         show(net, args.pictures, "12 MP" if args.large else "512 px", turns)
@@ -168,13 +174,14 @@ def main():
 
 def show(net, n, label, turns):
     print(f"{NETS[net]}, {n} pictures of {label}, {torch.get_num_threads()} threads")
-    print(f"{'':24}{'images/core-s':>14}{'images/s':>10}{'share':>8}")
+    print(f"{'':24}{'images/core-s':>14}{'images/s':>10}{'share':>8}{'in all':>8}")
     for name in turns[0][0]:
         spent = [times[name][0] for times, _ in turns]
         wall = [times[name][1] for times, _ in turns]
-        share = statistics.median(t["forward alone"][0] / t[name][0] for t, _ in turns)
+        forward = [times["forward alone"][0] for times, _ in turns]
+        share = statistics.median(f / own for f, own in zip(forward, spent, strict=True))
         rates = f"{n / statistics.median(spent):14.1f}{n / statistics.median(wall):10.1f}"
-        print(f"{name:24}{rates}{share:8.2f}")
+        print(f"{name:24}{rates}{share:8.2f}{sum(forward) / sum(spent):8.2f}")
     for name in turns[0][0]:
         if name != "vta embed":
             row(f"embed {n} pictures of {label}, {net}", [t["vta embed"][0] for t, _ in turns],
