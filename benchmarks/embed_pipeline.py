@@ -6,10 +6,10 @@ Weights are random, in a file that the benchmark makes; pictures are drawn JPEGs
 --large of 12 megapixels. In turn: the network alone on batches that are decoded and viewed already
 (`forward`), `vta` from the folder to the sealed shard, the loop of clip-retrieval (torch DataLoader
 without worker processes, the network's own Pillow transform, forward, one .npy), and the original's
-(one picture at a time, a pickle each). Each turn begins with another of them, as a machine may well
-be slower for who comes later. Networks are loaded before the clock starts. Processor seconds of the
-process with all its threads; medians. `share` is forward's time over that of the row, 1 is the
-limit: the median of the turns' ratios, and the ratio of the times of all turns.
+(one picture at a time, a pickle each). Each turn has another order, drawn by chance, as a machine
+may well be slower for who comes later, or after whom. Networks are loaded before the clock starts.
+Processor seconds of the process with all its threads; medians. `share` is forward's time over that
+of the row, 1 is the limit: the median of the turns' ratios, and the ratio of the sums of all turns.
 """
 
 import argparse
@@ -138,8 +138,8 @@ def one_turn(turn, place, pictures, spec, weights, peer):
             "original, one at a time": lambda: original_loop(pictures, *peer, place / "pickles"),
         }
         names = list(ways)
-        first = turn % len(names)
-        times = {name: timed(ways[name]) for name in names[first:] + names[:first]}
+        order = np.random.default_rng(turn).permutation(names).tolist()
+        times = {name: timed(ways[name]) for name in order}
     return {name: times[name] for name in names}, reports[0].stages
 
 
