@@ -1,5 +1,8 @@
 """What is written comes back, whatever the order, the number of shards and the dtype."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -198,6 +201,18 @@ def test_vectors_outlive_the_store(tmp_path):
         fill(store.space(recipe()), 1)
         vectors = store.space(recipe()).read(keys_of(1))
     assert (vectors == vectors_of(1)).all()
+
+
+def test_a_store_keeps_the_notes_of_a_space_and_not_its_keys(store):
+    """A long sitting opens the same space again and again."""
+    fill(store.space(recipe()), 1)
+    next(shards_dir(store).glob("*.json")).write_text("{")
+    space = store.space(recipe())
+    gone = weakref.ref(space)
+    del space
+    gc.collect()
+    assert gone() is None
+    assert any(recipe().space_name in note for note in store.notes())
 
 
 # The index alone.

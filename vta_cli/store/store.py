@@ -61,7 +61,7 @@ class Store:
         self.problems: list[str] = []
         self.preset = self._read_preset()
         self._catalogue: Catalogue | None = None
-        self._handed_out: list[Space] = []
+        self._noted: list[list[str]] = []
 
     @classmethod
     def open(
@@ -175,7 +175,8 @@ class Store:
     def space(self, recipe: Recipe) -> Space:
         """Return the space of a recipe, freshly listed; it appears on disk with its first shard."""
         made = Space(self.medium, recipe, root=self.path, read_only=self.read_only)
-        self._handed_out.append(made)
+        # its list and not the space, whose keys and maps nobody may want any more
+        self._noted.append(made.problems)
         return made
 
     def find_space(self, digest: str) -> Space | None:
@@ -212,8 +213,8 @@ class Store:
     def notes(self) -> list[str]:
         """Return what was found wrong and worked around, in the spaces and catalogue too."""
         found = [*self.problems]
-        for space in self._handed_out:
-            found.extend(space.problems)
+        for problems in self._noted:
+            found.extend(problems)
         if self._catalogue is not None:
             found.extend(self._catalogue.notes)
         return list(dict.fromkeys(found))
