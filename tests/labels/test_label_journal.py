@@ -1,5 +1,6 @@
 """The journal of judgements: nothing that was acknowledged is lost, and undone is undone."""
 
+import errno
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vta_cli.errors import UsageError
+from vta_cli.errors import UsageError, VtaError
 from vta_cli.labels.journal import Journal, is_journal, judge_event, read_journal
 from vta_cli.labels.registry import reader
 
@@ -114,6 +115,26 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path):
         told += [int(line) for line in process.stdout.read().split("\n")[:-1] if line]
     found = held(path)
     assert all(found[f"{n:064x}"] == n % 2 for n in told)
+
+
+def test_what_did_not_reach_the_disk_does_not_hold(tmp_path, monkeypatch):
+    def fail(_handle):
+        raise OSError(errno.EIO, "no answer")
+
+    path = tmp_path / "j.jsonl"
+    journal = Journal(path)
+    judge(journal, KEYS[0], 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fail)
+        with pytest.raises(VtaError) as caught:
+            judge(journal, KEYS[1], 1)
+    assert caught.value.slug == "journal-unwritable"
+
+    judge(journal, KEYS[2], 0)
+
+    assert journal.standing().judgements.keys() == {KEYS[0], KEYS[2]}
+    journal.close()
+    assert held(path) == {KEYS[0]: 1, KEYS[2]: 0}
 
 
 def test_it_is_a_label_file(tmp_path):

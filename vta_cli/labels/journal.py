@@ -7,6 +7,7 @@ on the file and read each other's events before they write. A line that a crash 
 over, and closed by the next writer.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -242,10 +243,6 @@ class Journal:
         text = "".join(_line(event) for event in events)
         data = text.encode("utf-8", "surrogateescape")
         self._put(data)
-        try:
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
         self._offset += len(data)
         self._line += len(events)
         self.events.extend(dict(event) for event in events if "vta_journal" not in event)
@@ -256,8 +253,10 @@ class Journal:
             written = 0
             while written < len(data):
                 written += self._file.write(data[written:])
+            os.fsync(self._file.fileno())
         except OSError as error:
-            os.ftruncate(self._file.fileno(), start)  # half an action is none
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file.fileno(), start)  # half an action is none
             raise _unwritable(self.path, error) from error
 
 
