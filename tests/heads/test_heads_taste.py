@@ -59,6 +59,20 @@ def test_saving_twice_gives_the_same_bytes(made, saved, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again.safetensors", "t.safetensors"]
 
 
+def test_saving_leaves_the_permissions_of_what_other_threads_make_alone(
+    made, tmp_path, monkeypatch
+):
+    mask = os.umask(0o027)
+    monkeypatch.setattr(os, "umask", None)  # it is the process's: to ask for it sets it
+    try:
+        made[0].save(tmp_path / "t.safetensors")
+    finally:
+        monkeypatch.undo()
+        os.umask(mask)
+
+    assert (tmp_path / "t.safetensors").stat().st_mode & 0o777 == 0o640
+
+
 @pytest.mark.parametrize("size", [1, 2, 7, 255, 256, 257, 700])
 def test_a_row_does_not_depend_on_its_batch(made, size):
     taste, _ = made

@@ -13,7 +13,7 @@ Numbers have six significant digits; what is not a number is empty (``null`` in 
 import contextlib
 import importlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,9 +101,8 @@ class RowWriter:
                 self._stream: BinaryIO = out.open("wb")  # a pipe or a device is no file to replace
             else:
                 folder, name = os.path.split(self._target)
-                handle, self._temp = tempfile.mkstemp(prefix=f".{name[:100]}-", dir=folder)
-                os.fchmod(handle, 0o666 & ~_umask())
-                self._stream = os.fdopen(handle, "wb")
+                self._temp = f"{folder}/.{name[:100]}-{secrets.token_hex(6)}"
+                self._stream = Path(self._temp).open("xb")  # noqa: SIM115 - closed by `close`
             self._owned = True
         else:
             self._stream, self._owned = out, False
@@ -210,10 +209,3 @@ def read_score_blocks(
     # a room of its own: readers need csv and json, or pyarrow, and writers never do
     reading = importlib.import_module("vta_cli.console.rows_read")
     yield from reading.read(source, column)
-
-
-def _umask() -> int:
-    """Return the mask of permissions; there is no way to ask but to set it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

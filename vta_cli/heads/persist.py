@@ -7,7 +7,7 @@ come from anyone.
 import contextlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,34 +44,22 @@ def write(path: Path, document: Mapping[str, Any], arrays: Mapping[str, NDArray[
         raise HeadError("bad-meta", f"the head's metadata cannot be saved: {error}") from None
     named = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
     data = to_bytes(named, metadata={FIELD: text})
-    temporary = None
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp", delete=False
-        ) as file:
-            temporary = file.name
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+        temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise HeadError(
             "head-unwritable",
             f"cannot write {path}: {error.strerror or error}",
             hint="check the folder, its permissions and the space left on the disk",
         ) from error
-
-
-def _umask() -> int:
-    """Return the process's umask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: Path) -> None:
