@@ -18,8 +18,9 @@ from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.score import Model
 from vta_cli.pipelines.sources import NOT_EMBEDDED, Known, Source, known_refs
-from vta_cli.pipelines.views import as_read, one_vector
-from vta_cli.records import ImageRef, Skip, Vectors
+from vta_cli.pipelines.spaces import SpaceRows
+from vta_cli.pipelines.views import as_read
+from vta_cli.records import ImageRef, Skip
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
@@ -80,17 +81,6 @@ class Candidate:
     pixels: int
 
 
-class DistinctRows:
-    """Vectors of distinct images in one space, readable in slices: nothing is held in memory."""
-
-    def __init__(self, space: Space, rows: NDArray[np.int64]) -> None:
-        self._space, self._rows = space, rows
-        self.shape = (len(rows), space.recipe.dim)
-
-    def __getitem__(self, index: slice | NDArray[np.int64]) -> Vectors:
-        return one_vector(self._space.take(self._rows[index]))  # (n, dim)
-
-
 def dedupe(
     store: Store,
     source: Source,
@@ -137,7 +127,7 @@ def dedupe(
     distinct = list(copies)
     keys = key_rows(distinct)
     places = [space.locate(keys) for space in spaces]
-    rows = [DistinctRows(space, place) for space, place in zip(spaces, places, strict=True)]
+    rows = [SpaceRows(space, place) for space, place in zip(spaces, places, strict=True)]
     marks = np.stack([s.marks(place) for s, place in zip(spaces, places, strict=True)], axis=1)
     memory = Memory(store, source, spaces, threshold, margin)
     before = None if fresh else memory.recall(keys, marks)

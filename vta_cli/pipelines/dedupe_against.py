@@ -16,7 +16,6 @@ from vta_cli.pipelines.dedupe import (
     ALIAS,
     Candidate,
     DedupeReport,
-    DistinctRows,
     Keep,
     Member,
     by_content,
@@ -30,6 +29,7 @@ from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.score import Model
 from vta_cli.pipelines.sources import Source
+from vta_cli.pipelines.spaces import SpaceRows
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
@@ -145,7 +145,7 @@ def _compare(
 
 def _rows(spaces: Sequence[Space], names: Sequence[bytes]) -> list[RowSource]:
     keys = key_rows(names)
-    return [DistinctRows(space, space.locate(keys)) for space in spaces]
+    return [SpaceRows(space, space.locate(keys)) for space in spaces]
 
 
 def _collect_taken(

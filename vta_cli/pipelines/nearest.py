@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vta_cli.errors import UnreadableImageError, UsageError
 from vta_cli.images.keys import read_bytes
@@ -15,8 +14,8 @@ from vta_cli.neighbors.search import top_k
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.pipelines.score import Model
 from vta_cli.pipelines.sources import Known, Source, known_refs, listed
-from vta_cli.pipelines.views import as_read, one_vector
-from vta_cli.records import Keys, Vectors
+from vta_cli.pipelines.spaces import SpaceRows
+from vta_cli.pipelines.views import as_read
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
@@ -115,28 +114,17 @@ def _nearest(
     paths: Sequence[tuple[str, ...]],
     n_nearest: int,
 ) -> list[Near]:
-    wanted = key_rows(keys)
-    present = np.logical_and.reduce([~space.missing(wanted) for space in spaces])
-    at = np.flatnonzero(present)
+    places = [space.locate(key_rows(keys)) for space in spaces]
+    at = np.flatnonzero(np.logical_and.reduce([place >= 0 for place in places]))
     if not at.size:
         return []
-    target = _joined(spaces, key_rows([query]))
-    rows = _joined(spaces, wanted[at])
-    index, similarity = top_k(target, rows, min(n_nearest, len(at)))
+    asked = [SpaceRows(space, space.locate(key_rows([query]))) for space in spaces]
+    rows = [SpaceRows(space, place[at]) for space, place in zip(spaces, places, strict=True)]
+    index, similarity = top_k(asked, rows, min(n_nearest, len(at)))
     return [
         Near(paths[at[row]], float(value))
         for row, value in zip(index[0], similarity[0], strict=True)
     ]
-
-
-def _joined(spaces: Sequence[Space], keys: Keys) -> Vectors:
-    """Return unit rows whose dot product is the mean cosine over the spaces, shape (n, sum dim)."""
-    blocks: list[NDArray[np.float32]] = []
-    for space in spaces:
-        block = one_vector(space.read(keys))
-        norm = np.linalg.norm(block, axis=1, keepdims=True)
-        blocks.append(block / np.maximum(norm, np.finfo(np.float32).tiny) / np.sqrt(len(spaces)))
-    return np.concatenate(blocks, axis=1).astype(np.float32, copy=False)
 
 
 def explain(store: Store, image: str, model: Model, n_nearest: int) -> Explanation:

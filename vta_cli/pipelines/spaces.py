@@ -1,18 +1,33 @@
-"""Which spaces of a store a command compares in."""
+"""Which spaces of a store a command compares in, and their vectors as the comparison reads them."""
 
 from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vta_cli.backbones.classic_recipe import DEDUPE_THRESHOLD
 from vta_cli.backbones.registry import resolve
 from vta_cli.errors import UsageError
 from vta_cli.pipelines.lanes import pinned
-from vta_cli.pipelines.views import choose_view
+from vta_cli.pipelines.views import choose_view, one_vector
+from vta_cli.records import Vectors
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
 NETWORK_THRESHOLD = 0.96
 """Mean cosine from which network embeddings count as near-copies (between the 0.95 and 0.99 of the
 original Visual Taste Approximator)."""
+
+
+class SpaceRows:
+    """One vector for each of some rows of a space, read in slices: nothing is held in memory."""
+
+    def __init__(self, space: Space, rows: NDArray[np.int64]) -> None:
+        self._space, self._rows = space, rows
+        self.shape = (len(rows), space.recipe.dim)
+
+    def __getitem__(self, index: slice | NDArray[np.int64]) -> Vectors:
+        return one_vector(self._space.take(self._rows[index]))  # (n, dim)
 
 
 def spaces_for(store: Store, backbones: Sequence[str]) -> list[Space]:

@@ -1,0 +1,48 @@
+"""The nearest images of a store: the right ones, without reading all vectors into memory."""
+
+import numpy as np
+import pytest
+
+from vta_cli.backbones.classic_recipe import recipe
+from vta_cli.pipelines.lanes import key_rows
+from vta_cli.pipelines.nearest import similar
+from vta_cli.pipelines.sources import Source
+from vta_cli.store.catalogue import Entry
+from vta_cli.store.space import Space
+from vta_cli.store.store import Store
+
+RECIPE = recipe()
+N = 3000
+
+
+def test_the_nearest_are_found_in_pieces(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((N, RECIPE.dim)).astype(np.float16).astype(np.float32)
+    keys = [number.to_bytes(4, "big") * 8 for number in range(N)]
+    image = tmp_path / "asked.jpg"
+    image.write_bytes(b"x")
+    stat = image.stat()
+    taken = []
+    take = Space.take
+
+    def noted(space, rows):
+        taken.append(len(rows))
+        return take(space, rows)
+
+    monkeypatch.setattr(Space, "take", noted)
+    with Store.open(tmp_path / "store", create=True) as store:
+        names = [str(image), *(f"/gone/{number}.jpg" for number in range(1, N))]
+        store.catalogue.record(
+            Entry(name, 1, stat.st_mtime_ns, key, read_ns=2**62)
+            for name, key in zip(names, keys, strict=True)
+        )
+        with store.space(RECIPE).writer() as writer:
+            writer.append(key_rows(keys), vectors)
+        found = similar(store, str(image), Source(), [store.space(RECIPE)], 5)
+
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosine = unit[1:] @ unit[0]
+    best = np.argsort(-cosine)[:5]
+    assert [near.paths for near in found] == [(f"/gone/{1 + row}.jpg",) for row in best]
+    assert [near.similarity for near in found] == pytest.approx(cosine[best], abs=1e-6)
+    assert max(taken) < N
