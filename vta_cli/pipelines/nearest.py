@@ -1,9 +1,10 @@
 """Nearest images: of one image in a source, and of one image among the labels of a head."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from vta_cli.pipelines.score import Model
 from vta_cli.pipelines.sources import Known, Source, known_refs, listed
 from vta_cli.pipelines.spaces import SpaceRows
 from vta_cli.pipelines.views import as_read
+from vta_cli.records import KEY_BYTES
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
@@ -141,12 +143,20 @@ def explain(store: Store, image: str, model: Model, n_nearest: int) -> Explanati
     score, beside = model.taste.answer(blocks)
     found = beside | model.taste.members(blocks)
     members = {name: float(values[0]) for name, values in found.items()}
-    labels = model.taste.meta.get("labels", {})
     sides = []
     for side in ("positive", "negative"):
-        keys = [bytes.fromhex(text) for text in labels.get(side, [])]
+        keys = _labelled(model.taste.meta, side)
         known = store.catalogue.paths_of(keys)
         rest = [k for k in keys if k != key]
         paths = [tuple(known.get(k, [k.hex()])) for k in rest]
         sides.append(tuple(_nearest(model.spaces, key, rest, paths, n_nearest)) if rest else ())
     return Explanation(float(score[0]), members, sides[0], sides[1])
+
+
+def _labelled(meta: Mapping[str, Any], side: str) -> list[bytes]:
+    """Return the keys that a head learnt from; none if it tells nonsense."""
+    try:
+        keys = [bytes.fromhex(text) for text in meta["labels"][side]]
+    except (KeyError, TypeError, ValueError):
+        return []
+    return [key for key in keys if len(key) == KEY_BYTES]
