@@ -68,6 +68,8 @@ def test_removing_a_damaged_store_file_keeps_the_vectors(tmp_path):
     """The remedy that the error names works."""
     with Store.open(tmp_path, create=True) as store:
         fill(store.space(recipe()), 1, 2)
+        for folder in (store.heads_dir, store.labels_dir, store.journal_dir):
+            folder.mkdir()
     (tmp_path / "store.json").unlink()
     with Store.open(tmp_path, create=True) as store:
         assert (store.space(recipe()).read(keys_of(1, 2)) == vectors_of(1, 2)).all()

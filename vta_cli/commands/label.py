@@ -156,7 +156,7 @@ def label(
             typer.launch(address)
 
     with open_store(store, create=not no_embed) as opened:
-        file = journal or opened.path / "labels" / f"{name}.jsonl"
+        file = journal or opened.labels_dir / f"{name}.jsonl"
         plan = Plan(file, name, rater, every, seed, folders)
         end = open_page(opened, inputs, plan, port=port, mode=mode, ready=ready, warn=warn)
         typer.echo(

@@ -15,6 +15,7 @@ PRESET_FILE = "preset.json"
 CATALOGUE = "catalogue"
 SPACES = "spaces"
 HEADS = "heads"
+LABELS = "labels"
 JOURNAL = "journal"
 QUARANTINE = "quarantine"
 PAIRS = "pairs"
@@ -28,7 +29,7 @@ TEMP_SUFFIX = ".tmp"
 """Temporary files are hidden and end so; no reader ever looks at them."""
 
 OWN_NAMES = frozenset(
-    {STORE_FILE, PRESET_FILE, CATALOGUE, SPACES, HEADS, JOURNAL, QUARANTINE, PAIRS},
+    {STORE_FILE, PRESET_FILE, CATALOGUE, SPACES, HEADS, LABELS, JOURNAL, QUARANTINE, PAIRS},
 )
 
 _SHARD = re.compile(r"[0-9a-f]{24}")

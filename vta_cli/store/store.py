@@ -13,6 +13,7 @@ from vta_cli.store.layout import (
     FORMAT,
     HEADS,
     JOURNAL,
+    LABELS,
     PRESET_FILE,
     SPACES,
     STORE_FILE,
@@ -125,6 +126,11 @@ class Store:
     def heads_dir(self) -> Path:
         """Folder of the saved heads; may not exist yet."""
         return self.path / HEADS
+
+    @property
+    def labels_dir(self) -> Path:
+        """Folder of the journals of judgements; may not exist yet."""
+        return self.path / LABELS
 
     @property
     def journal_dir(self) -> Path:
