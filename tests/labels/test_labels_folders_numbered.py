@@ -3,7 +3,7 @@
 import pytest
 
 from vta_cli.errors import UsageError
-from vta_cli.labels.distribution import bar_width, by_folder, distribution
+from vta_cli.labels.distribution import bar_width, distribution
 from vta_cli.labels.folders import read_classes, read_tiers
 from vta_cli.records import ImageRef
 
@@ -29,9 +29,6 @@ class TestClasses:
             "1_synthetic/d.png": 1,
         }  # fmt: skip
         assert distribution(labels) == (("reg", 2), ("chroma", 2))
-        assert by_folder(labels) == (
-            ("0_reg", 1), ("0_reg_booru", 1), ("1_chroma", 1), ("1_synthetic", 1),
-        )  # fmt: skip
 
     def test_given_names_win(self):
         labels = read_classes(refs("0/a.png", "1/b.png"), names={1: "JPEG"})

@@ -335,16 +335,11 @@ def test_without_a_time_of_reading_the_opening_counts(tmp_path):
 
 
 def test_entries_stream_in_byte_order(catalogue):
-    """Below a folder means below it, not beside it; bytes order, as sorted sources come."""
+    """In the order of bytes, as sorted sources come."""
     names = ["/a/b/1", "/a/b/2", "/a/b-c/1", "/a/b0", "/a/b", "/z", "/a/B", "/a/b/\udcff"]
     catalogue.record(entry(name) for name in names)
     order = sorted(names, key=os.fsencode)
     assert [e.path for e in catalogue.entries()] == order
-    below = [n for n in order if n == "/a/b" or n.startswith("/a/b/")]
-    assert [e.path for e in catalogue.entries("/a/b")] == below
-    assert [e.path for e in catalogue.entries("/a/b/")] == below
-    assert [e.path for e in catalogue.entries("/")] == order
-    assert list(catalogue.entries("/nothing")) == []
 
 
 def test_entries_run_over_many_pages_while_others_write(catalogue):
@@ -369,9 +364,6 @@ def test_paths_of_keys(catalogue):
     found = catalogue.paths_of(wanted)
     assert len(found) == 1500
     assert found[wanted[7]] == ["/p/0014", "/p/0015"]
-    keys = catalogue.keys()
-    assert keys.shape == (1500, 32)
-    assert {bytes(key) for key in keys} == set(wanted[:1500])
 
 
 def test_forgetting(catalogue):

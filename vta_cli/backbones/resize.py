@@ -8,8 +8,6 @@ import torch
 
 from vta_cli.records import Pixels
 
-FILTERS = ("bicubic", "bilinear")
-
 
 def resize(pixels: Pixels, size: tuple[int, int], interpolation: str) -> Pixels:
     """Resize one picture.

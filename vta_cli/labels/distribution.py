@@ -57,16 +57,6 @@ def distribution(labels: LabelSet) -> Rows:
     return _scores(values)
 
 
-def by_folder(labels: LabelSet) -> Rows:
-    """Count the labels of each place that is a folder: several folders may make one class."""
-    counts = Counter(
-        label.source.removeprefix("folder ").rstrip("/")
-        for label in labels.labels
-        if label.source.startswith("folder ")
-    )
-    return tuple(sorted(counts.items()))
-
-
 def bar_width(labels: LabelSet) -> int:
     """Return the columns that a bar of all images should have."""
     classes = labels.kind in {"binary", "classes", "tags", "pairs"}

@@ -127,13 +127,11 @@ def refs_of(store: Store, source: Source) -> Iterator[ImageRef | Skip]:
         yield ImageRef(entry.path, entry.path.lstrip("/"), entry.size_bytes, entry.mtime_ns)
 
 
-def known_refs(
-    store: Store, source: Source, *, side_files: bool = False
-) -> Iterator[list[Known | Skip]]:
+def known_refs(store: Store, source: Source) -> Iterator[list[Known | Skip]]:
     """Yield batches of refs with their catalogue entries, in source order.
 
     Opens no image but those that were new when they were embedded, see `_settled`. Side files that
-    the catalogue remembers are dropped, or with `side_files` come as skips.
+    the catalogue remembers are dropped.
     """
     if not source.specs:
         batch: list[Known | Skip] = []
@@ -159,8 +157,6 @@ def known_refs(
             match = next(entries)
             if match is None or match.reason != SIDE_FILE:
                 known.append(Known(item, match))
-            elif side_files:
-                known.append(Skip(item.path, SIDE_FILE))
         yield known
 
 

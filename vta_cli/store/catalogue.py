@@ -25,10 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import numpy as np
-
 from vta_cli.errors import StoreError
-from vta_cli.records import KEY_BYTES, ImageRef, Keys
+from vta_cli.records import ImageRef
 from vta_cli.store.catalogue_file import (
     catalogue_path,
     connect,
@@ -226,35 +224,14 @@ class Catalogue:
         while rows := [self._row(entry) for entry in itertools.islice(stream, _PAGE)]:
             self._write(_UPSERT, rows)
 
-    def entries(self, under: str | None = None) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Entry]:
         """Iterate over the entries in order of their paths' bytes, in little memory.
 
         Entries not to be believed come as well: this tells what was, `lookup` what still is.
-
-        Parameters
-        ----------
-        under : str, optional
-            Only this file, or the files below this folder.
         """
-        low, high, only = b"", None, None
-        if under is not None:
-            only = os.fsencode(under).rstrip(b"/")
-            low, high = only + b"/", only + b"0"  # "0" is the byte after "/"
-        if only and (row := self._points([only], _COLUMNS)):
-            yield _entry(os.fsdecode(only), row[0])
-        comparison = ">="
-        while True:
-            query = f"SELECT {_COLUMNS} FROM files WHERE path {comparison} ?"  # noqa: S608 - constants alone
-            limits: list[_Value] = [low]
-            if high is not None:
-                query += " AND path < ?"
-                limits.append(high)
-            page = self._select(f"{query} ORDER BY path LIMIT {_PAGE}", limits)
+        for page in self._pages_after(None, _COLUMNS):
             for found in page:
                 yield _entry(os.fsdecode(found[0]), found)
-            if len(page) < _PAGE:
-                return
-            low, comparison = page[-1][0], ">"
 
     def paths_of(self, keys: Iterable[bytes]) -> dict[bytes, list[str]]:
         """Return the paths that hold each key, sorted; keys that no path holds are left out."""
@@ -266,12 +243,6 @@ class Catalogue:
             for key, path in self._fetch(query, chunk):
                 found.setdefault(bytes(key), []).append(os.fsdecode(path))
         return found
-
-    def keys(self) -> Keys:
-        """Return every key that some path holds, once, sorted: shape (n, 32)."""
-        rows = self._fetch("SELECT DISTINCT key FROM files WHERE key IS NOT NULL ORDER BY key", [])
-        content = b"".join(row[0] for row in rows)
-        return np.frombuffer(content, np.uint8).reshape(-1, KEY_BYTES)
 
     def count(self) -> int:
         """Return the number of entries."""
@@ -345,9 +316,11 @@ class Catalogue:
         finally:
             connection.execute("COMMIT")
 
-    def _pages_after(self, low: bytes | None) -> Iterator[list[Any]]:
-        """Yield identity, key, reason and detail of all entries after a path, in pages."""
-        query = f"SELECT {_CONTENT_COLUMNS} FROM files WHERE path > ? ORDER BY path LIMIT ?"  # noqa: S608 - constants alone
+    def _pages_after(
+        self, low: bytes | None, columns: str = _CONTENT_COLUMNS
+    ) -> Iterator[list[Any]]:
+        """Yield some columns of all entries after a path, in pages."""
+        query = f"SELECT {columns} FROM files WHERE path > ? ORDER BY path LIMIT ?"  # noqa: S608 - constants alone
         while True:
             found = self._fetch(query, [low or b"", _PAGE])
             if not found:
@@ -433,9 +406,6 @@ class Catalogue:
             entry.reason,
             entry.detail.encode("utf-8", "backslashreplace").decode() or None,
         )
-
-    def _select(self, query: str, values: Sequence[_Value]) -> list[_Row]:
-        return self._fetch(query, values)
 
     def _fetch(self, query: str, values: Sequence[_Value]) -> list[Any]:
         return self._guarded(lambda: self._connection.execute(query, values).fetchall())
