@@ -146,5 +146,11 @@ def gc(
         f"({report.n_bytes / 1e6:,.1f} MB) {would}dropped",
         err=True,
     )
+    if report.own_catalogue and report.n_rows:
+        typer.echo(
+            "the store is on a network file system, where each machine knows its own images alone: "
+            "those that only others have embedded count as gone",
+            err=True,
+        )
     if not run and report.n_rows:
         typer.echo("say --run to drop them", err=True)

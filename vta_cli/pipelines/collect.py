@@ -12,11 +12,16 @@ from vta_cli.store.store import Store
 
 @dataclass(frozen=True)
 class CollectReport:
-    """What is, or would be, dropped."""
+    """What is, or would be, dropped.
+
+    `own_catalogue` says that the catalogue is this machine's alone, as of a store on a network file
+    system: then images that only other machines have embedded count as gone.
+    """
 
     n_paths_gone: int
     n_rows: int
     n_bytes: int
+    own_catalogue: bool
 
 
 def collect(store: Store, *, dry_run: bool) -> CollectReport:
@@ -40,7 +45,8 @@ def collect(store: Store, *, dry_run: bool) -> CollectReport:
         gc(store, keep, dry_run=False)
         if gone:
             store.catalogue.forget(gone)
-    return CollectReport(len(gone), counted.rows, counted.bytes)
+    elsewhere = not store.catalogue.path.is_relative_to(store.path)
+    return CollectReport(len(gone), counted.rows, counted.bytes, elsewhere)
 
 
 def _guard(store: Store, n_living: int, counted: GcReport) -> None:

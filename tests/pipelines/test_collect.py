@@ -1,0 +1,59 @@
+"""What `vta store gc` drops: vectors whose images are gone, and never all of them."""
+
+import numpy as np
+import pytest
+
+from vta_cli.backbones.classic_recipe import recipe
+from vta_cli.errors import StoreError
+from vta_cli.pipelines.collect import collect
+from vta_cli.pipelines.lanes import key_rows
+from vta_cli.store.catalogue import Entry
+from vta_cli.store.store import Store
+
+RECIPE = recipe()
+KEYS = [bytes([number]) * 32 for number in range(4)]
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store of four images, two of them at hand, and what it says it has."""
+    with Store.open(tmp_path / "store", create=True) as opened:
+        paths = [tmp_path / f"{number}.jpg" for number in range(4)]
+        for path in paths[:2]:
+            path.write_bytes(b"x")
+        opened.catalogue.record(
+            Entry(str(path), 1, 1, key) for path, key in zip(paths, KEYS, strict=True)
+        )
+        with opened.space(RECIPE).writer() as writer:
+            writer.append(key_rows(KEYS), np.ones((4, RECIPE.dim), np.float32))
+        yield opened
+
+
+def lacking(store):
+    return store.space(RECIPE).missing(key_rows(KEYS)).tolist()
+
+
+def test_only_what_is_gone_is_dropped_and_only_when_told(store):
+    would = collect(store, dry_run=True)
+    assert lacking(store) == [False] * 4
+    report = collect(store, dry_run=False)
+    assert (report.n_paths_gone, report.n_rows, report.own_catalogue) == (2, 2, False)
+    assert report == would
+    assert lacking(store) == [False, False, True, True]
+    assert store.catalogue.count() == 2
+
+
+def test_a_disk_that_is_not_mounted_costs_no_vector(store, tmp_path):
+    for path in tmp_path.glob("*.jpg"):
+        path.unlink()
+    with pytest.raises(StoreError) as caught:
+        collect(store, dry_run=False)
+    assert caught.value.slug == "nothing-would-stay"
+    assert lacking(store) == [False] * 4
+
+
+def test_it_says_when_the_images_of_other_machines_are_not_known(tmp_path, monkeypatch):
+    monkeypatch.setattr("vta_cli.store.catalogue_file.is_remote", lambda _path: True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with Store.open(tmp_path / "store", create=True) as opened:
+        assert collect(opened, dry_run=True).own_catalogue
