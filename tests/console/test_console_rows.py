@@ -324,6 +324,7 @@ class TestReading:
             "path,score\na,0.5\nb,high\n",
             "path,score\na,0.5\nb\n",
             '{"path": "a", "score": 0.5}\n{"score": 1}\n',
+            '{"path": 7, "score": 1}\n',
             '{"path": "a", "score": 0.5}\n{"path": "b", "score": []}\n',
             '{"path": "a", "score": 0.5}\n{"path": "b"',
             b"PAR1 and nothing more",

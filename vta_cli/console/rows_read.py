@@ -135,6 +135,8 @@ def _json_lines(stream: io.BufferedReader, name: str, column: str) -> Iterator[B
                 at_path, at_score, at_reason = _columns(header, name, column)
                 reason = None if at_reason is None else header[at_reason]
                 keys = (header[at_path], header[at_score], reason)
+            if not isinstance(row[keys[0]], str):
+                raise TypeError
             paths.append(row[keys[0]])
             scores.append(row.get(keys[1]))
             reasons.append(row.get(keys[2]) or "" if keys[2] is not None else "")
