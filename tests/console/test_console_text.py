@@ -71,17 +71,6 @@ class TestErrors:
         monkeypatch.setenv("TERM", "xterm")
         assert render(self.ERROR, stream=Terminal()).startswith("\x1b[31merror[no-such-source]:")
 
-    def test_the_cause_is_told_to_those_who_ask(self):
-        def fail():
-            try:
-                raise OSError("the cable")
-            except OSError as error:
-                raise self.ERROR from error
-
-        with pytest.raises(UsageError) as caught:
-            fail()
-        assert "OSError: the cable" in render(caught.value, verbose=True, stream=ASCII)
-
 
 class TestTables:
     def test_numbers_stand_below_one_another(self):

@@ -1,7 +1,6 @@
 """Errors as people read them: what happened to which object, and what to do next."""
 
 import sys
-import traceback
 from typing import TextIO
 
 from vta_cli.console.look import Look, printable
@@ -10,11 +9,10 @@ from vta_cli.errors import VtaError
 __all__ = ["printable", "render"]
 
 
-def render(error: VtaError, *, verbose: bool = False, stream: TextIO | None = None) -> str:
+def render(error: VtaError, *, stream: TextIO | None = None) -> str:
     """Return an error as text for a stream (stderr if None), without a final newline.
 
-    The first line is ``error[slug]: message``, the next ``  hint: ...`` if there is a hint. With
-    `verbose`, the traceback follows, the causes included.
+    The first line is ``error[slug]: message``, the next ``  hint: ...`` if there is a hint.
     """
     stream = sys.stderr if stream is None else stream
     look = Look.of(stream)
@@ -22,7 +20,4 @@ def render(error: VtaError, *, verbose: bool = False, stream: TextIO | None = No
     lines = [f"{head} {printable(error.message, stream)}"]
     if error.hint:
         lines.append(f"  {look.style('hint:', 'cyan')} {printable(error.hint, stream)}")
-    if verbose:
-        trace = "".join(traceback.format_exception(error)).rstrip()
-        lines += [printable(line, stream) for line in trace.split("\n")]
     return "\n".join(lines)
