@@ -199,6 +199,12 @@ def test_a_glob_tells_of_no_broken_thing_that_it_does_not_match(here):
     assert [one.reason for one in scan(["br*.jpg"])] == ["missing-file"]
 
 
+def test_letters_that_descend_are_no_pattern(here):
+    with pytest.raises(UsageError) as caught:
+        scan([f"{here}/[z-a]*.jpg"])
+    assert caught.value.slug == "bad-glob"
+
+
 def test_a_glob_agrees_with_the_standard_library(here):
     import glob
 

@@ -78,7 +78,14 @@ def _regex(parts: list[str], *, hidden: bool) -> re.Pattern[str]:
             text += (
                 (no_dot if _WILD.match(part) else "") + _name_regex(part) + ("" if last else "/")
             )
-    return re.compile(rf"{text}(?:/{no_dot}[^/]+)*", re.DOTALL)
+    try:
+        return re.compile(rf"{text}(?:/{no_dot}[^/]+)*", re.DOTALL)
+    except re.error as error:
+        raise UsageError(
+            "bad-glob",
+            f"{'/'.join(parts)} is no pattern: {error.msg}",
+            hint="letters in brackets ascend, as in [a-z]",
+        ) from error
 
 
 def _name_regex(part: str) -> str:
