@@ -47,10 +47,6 @@ class JudgedScores:
     keys : ndarray of shape (n, KEY_BYTES), uint8
     targets : ndarray of shape (n,), float64
         The mean of the content's scores by their weights, in the labels' units.
-    spread : ndarray of shape (n,), float64
-        The standard deviation of its scores about that mean; 0 where there is one.
-    n_judgements : ndarray of shape (n,), int64
-        How many scores the content was given.
     weights : ndarray of shape (n,), float64
         The largest weight that any label of the content was given.
     paths, notes : tuple of str
@@ -58,8 +54,6 @@ class JudgedScores:
 
     keys: Keys
     targets: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    n_judgements: NDArray[np.int64]
     weights: NDArray[np.float64]
     paths: tuple[str, ...]
     notes: tuple[str, ...]
@@ -77,7 +71,6 @@ class JudgedTiers:
         result is a tier that somebody gave.
     tiers : tuple of float
         The tiers' own numbers, ascending.
-    n_judgements : ndarray of shape (n,), int64
     weights : ndarray of shape (n,), float64
         The largest weight that any label of the content was given.
     paths, notes : tuple of str
@@ -86,7 +79,6 @@ class JudgedTiers:
     keys: Keys
     targets: NDArray[np.int64]
     tiers: tuple[float, ...]
-    n_judgements: NDArray[np.int64]
     weights: NDArray[np.float64]
     paths: tuple[str, ...]
     notes: tuple[str, ...]

@@ -50,19 +50,14 @@ def merge_scores(
     grouped, notes = by_content(labels.labels, keys)
     notes += copies_note(grouped)
     require_some(grouped, notes)
-    means, spreads = [], []
-    for found in grouped.values():
-        values = np.array([label.value for label in found])
-        weights = np.array([label.weight for label in found])
-        mean = float(np.average(values, weights=weights))
-        means.append(mean)
-        spreads.append(float(np.sqrt(np.average((values - mean) ** 2, weights=weights))))
+    means = [
+        np.average([label.value for label in found], weights=[label.weight for label in found])
+        for found in grouped.values()
+    ]
     notes += _differing(grouped, "with several scores, of which the mean counts")
     return JudgedScores(
         keys=key_array(grouped),
         targets=np.array(means, dtype=np.float64),
-        spread=np.array(spreads, dtype=np.float64),
-        n_judgements=np.array([len(found) for found in grouped.values()], dtype=np.int64),
         weights=largest_weights(grouped),
         paths=first_paths(grouped),
         notes=tuple(notes),
@@ -101,7 +96,6 @@ def merge_tiers(
         keys=key_array(grouped),
         targets=np.array([rank[_median(found)] for found in grouped.values()], dtype=np.int64),
         tiers=labels.bins,
-        n_judgements=np.array([len(found) for found in grouped.values()], dtype=np.int64),
         weights=largest_weights(grouped),
         paths=first_paths(grouped),
         notes=tuple(notes),
