@@ -55,8 +55,6 @@ def info(store: StoreOption = None) -> None:
     header = ["backbone", "computed in", "vectors", "dim", "stored as", "shards", "MB", "skips"]
     if rows:
         show_table(header, rows, "llrrlrrr")
-    for problem in report.problems:
-        typer.echo(f"note: {printable(problem)}", err=True)
 
 
 @app.command()

@@ -46,18 +46,15 @@ class SpaceInfo:
 
 @dataclass(frozen=True, slots=True)
 class StoreInfo:
-    """Figures of a store; sizes in bytes."""
+    """Figures of a store."""
 
     path: Path
     id: str
     preset: str | None
     exclusive_create: bool
     spaces: tuple[SpaceInfo, ...]
-    catalogue_path: Path
     catalogue_entries: int
-    catalogue_bytes: int
     quarantine_files: int
-    problems: tuple[str, ...]
 
 
 def info(store: Store) -> StoreInfo:
@@ -85,19 +82,15 @@ def info(store: Store) -> StoreInfo:
                 damaged=len(listing.damaged),
             ),
         )
-    file = store.catalogue.path
     return StoreInfo(
         path=store.path,
         id=store.id,
         preset=store.preset,
         exclusive_create=store.exclusive_create,
         spaces=tuple(spaces),
-        catalogue_path=file,
         catalogue_entries=store.catalogue.count(),
-        catalogue_bytes=file.stat().st_size if file.exists() else 0,
         quarantine_files=sum(
             len(store.medium.listing(f"{QUARANTINE}/{name}"))
             for name in store.medium.folders(QUARANTINE)
         ),
-        problems=tuple(store.problems),
     )
