@@ -1,1 +1,1 @@
-"""Frozen functions from pixels to vectors, and the only home of torch."""
+"""Frozen functions from pixels to vectors, and but for one module of heads the home of torch."""
