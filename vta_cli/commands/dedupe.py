@@ -21,6 +21,7 @@ from vta_cli.commands.common import (
 from vta_cli.words import counted
 
 if TYPE_CHECKING:
+    from vta_cli.arrange.plan import Item
     from vta_cli.heads.pooling import Pool
     from vta_cli.images.tiling import View
     from vta_cli.pipelines.dedupe import DedupeReport
@@ -135,10 +136,8 @@ def dedupe(
       vta dedupe photos/ --copy-to unique/
       vta dedupe incoming/ --against photos/ --move-to aside/
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
-    from vta_cli.arrange.plan import Action, Item
+    from vta_cli.arrange.plan import Action
     from vta_cli.commands.arranging import Arrangement, arrange
-    from vta_cli.commands.rows import open_output
-    from vta_cli.console.rows import Column
     from vta_cli.errors import UsageError
     from vta_cli.heads.pooling import check_pool
     from vta_cli.pipelines.dedupe import KEEPS, Keep
@@ -209,32 +208,10 @@ def dedupe(
                 threshold=limit, keep=way, model=head, margin=margin,
             )  # fmt: skip
         if wish is None:
-            with open_output(output_format, output) as out:
-                for start in range(0, max(len(report.members), 1), ROWS_AT_ONCE):
-                    part = report.members[start : start + ROWS_AT_ONCE]
-                    out.write(
-                        lambda: [
-                            Column("group", "int"),
-                            Column("path", "str"),
-                            Column("similarity", "float"),
-                            Column("keep", "bool"),
-                        ],
-                        {
-                            "group": [m.group for m in part],
-                            "path": [m.ref.path for m in part],
-                            "similarity": [m.similarity for m in part],
-                            "keep": [m.keep for m in part],
-                        },
-                    )
+            _write_rows(report, output_format, output)
         else:
-            chosen = which or ("duplicates" if wish.action is Action.MOVE else "keepers")
-            duplicates = {m.ref.path for m in report.members if not m.keep}
-            refs = (
-                [m.ref for m in report.members if not m.keep]
-                if chosen == "duplicates"
-                else [ref for ref in report.refs if ref.path not in duplicates]
-            )
-            items = [Item(source=r.path, rel=r.rel, name=None, score=None) for r in refs]
+            moves = wish.action is Action.MOVE
+            items = _wanted(report, which or ("duplicates" if moves else "keepers"))
             arrange(items, wish, opened.journal_dir, found.folders(), sys.argv[1:], watch)
     _tell(report, limit, margin, rule)
 
@@ -268,6 +245,43 @@ def _library(found: "Source", against: list[str], *, in_store: bool) -> "Source 
     library = replace(found, specs=against)
     library.check()
     return library
+
+
+def _write_rows(report: "DedupeReport", form: str | None, output: Path | None) -> None:
+    """Write rows group,path,similarity,keep."""
+    from vta_cli.commands.rows import open_output
+    from vta_cli.console.rows import Column
+
+    columns = [
+        Column("group", "int"),
+        Column("path", "str"),
+        Column("similarity", "float"),
+        Column("keep", "bool"),
+    ]
+    with open_output(form, output) as out:
+        for start in range(0, max(len(report.members), 1), ROWS_AT_ONCE):
+            part = report.members[start : start + ROWS_AT_ONCE]
+            out.write(
+                lambda: columns,
+                {
+                    "group": [m.group for m in part],
+                    "path": [m.ref.path for m in part],
+                    "similarity": [m.similarity for m in part],
+                    "keep": [m.keep for m in part],
+                },
+            )
+
+
+def _wanted(report: "DedupeReport", which: str) -> "list[Item]":
+    """Return the files to arrange: duplicates, or keepers with all that have no copy."""
+    from vta_cli.arrange.plan import Item
+
+    duplicates = [m.ref for m in report.members if not m.keep]
+    refs = duplicates
+    if which == "keepers":
+        paths = {ref.path for ref in duplicates}
+        refs = [ref for ref in report.refs if ref.path not in paths]
+    return [Item(source=ref.path, rel=ref.rel) for ref in refs]
 
 
 def _tell(report: "DedupeReport", limit: float, margin: float | None, rule: str) -> None:
