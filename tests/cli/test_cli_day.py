@@ -105,8 +105,11 @@ def test_sort_ranks_and_top(trained_folder, vta):
     (trained_folder / "s.csv").write_text(vta("score", "pics", cwd=trained_folder).out)
     again = rows_of(vta("sort", "s.csv", "--top", "6", cwd=trained_folder).out)
     assert [row["path"] for row in again] == [row["path"] for row in ranked[:6]]
-    ran = vta("sort", "pics", "--top", "3", "--to", "best", "--link", cwd=trained_folder)
+    link = ("--to", "best", "--link", "-o", "best.csv")
+    ran = vta("sort", "pics", "--top", "3", *link, cwd=trained_folder)
     assert ran.code == 0, ran.err
+    kept = rows_of((trained_folder / "best.csv").read_text())
+    assert [row["path"] for row in kept] == [row["path"] for row in ranked[:3]]
     names = sorted(p.name for p in (trained_folder / "best").iterdir())
     assert [name[:5] for name in names] == ["0001_", "0002_", "0003_"]
     assert all(p.is_symlink() for p in (trained_folder / "best").iterdir())
@@ -144,6 +147,10 @@ def test_dedupe_finds_copies(trained_folder, vta):
     ran = vta("dedupe", "pics", "--threshold", "0.999999", "--keep", "first", cwd=trained_folder)
     assert ran.code == 0, ran.err
     rows = rows_of(ran.out)
+    to = ("--copy-to", "one", "--dry-run", "-o", "rows.csv")
+    exact = ("--threshold", "0.999999", "--keep", "first")
+    assert vta("dedupe", "pics", *exact, *to, cwd=trained_folder).code == 0
+    assert rows_of((trained_folder / "rows.csv").read_text()) == rows
     assert {Path(row["path"]).name for row in rows} >= {"p00.jpg", "same.jpg"}
     keepers = {Path(row["path"]).name for row in rows if row["keep"] in {"1", "true", "True"}}
     assert "p00.jpg" in keepers

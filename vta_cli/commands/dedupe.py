@@ -1,6 +1,7 @@
 """`vta dedupe`: find copies and near-copies."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -22,6 +23,7 @@ from vta_cli.words import counted
 
 if TYPE_CHECKING:
     from vta_cli.arrange.plan import Item
+    from vta_cli.commands.rows import Output
     from vta_cli.heads.pooling import Pool
     from vta_cli.images.tiling import View
     from vta_cli.pipelines.dedupe import DedupeReport
@@ -138,6 +140,7 @@ def dedupe(
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.arrange.plan import Action
     from vta_cli.commands.arranging import Arrangement, arrange
+    from vta_cli.commands.rows import open_output
     from vta_cli.errors import UsageError
     from vta_cli.heads.pooling import check_pool
     from vta_cli.pipelines.dedupe import KEEPS, Keep
@@ -180,7 +183,12 @@ def dedupe(
     how, shown = check_pool(pool), shown_view(views)
     library = _library(found, against or [], in_store=against_store)
     watch = progress(quiet)
-    with open_store(store, read_only=None) as opened:
+    rows_wanted = wish is None or output is not None
+    # opened first, so that a name that cannot be written is refused before the work
+    with (
+        open_store(store, read_only=None) as opened,
+        open_output(output_format, output) if rows_wanted else nullcontext() as out,
+    ):
         if wish is not None:
             wish.check(found.folders(), opened.path)
         spaces = spaces_for(opened, backbone or [])
@@ -207,9 +215,9 @@ def dedupe(
                 opened, found, library, spaces, watch,
                 threshold=limit, keep=way, model=head, margin=margin,
             )  # fmt: skip
-        if wish is None:
-            _write_rows(report, output_format, output)
-        else:
+        if out is not None:
+            _write_rows(report, out)
+        if wish is not None:
             moves = wish.action is Action.MOVE
             items = _wanted(report, which or ("duplicates" if moves else "keepers"))
             arrange(items, wish, opened.journal_dir, found.folders(), sys.argv[1:], watch)
@@ -247,9 +255,8 @@ def _library(found: "Source", against: list[str], *, in_store: bool) -> "Source 
     return library
 
 
-def _write_rows(report: "DedupeReport", form: str | None, output: Path | None) -> None:
+def _write_rows(report: "DedupeReport", out: "Output") -> None:
     """Write rows group,path,similarity,keep."""
-    from vta_cli.commands.rows import open_output
     from vta_cli.console.rows import Column
 
     columns = [
@@ -258,18 +265,17 @@ def _write_rows(report: "DedupeReport", form: str | None, output: Path | None) -
         Column("similarity", "float"),
         Column("keep", "bool"),
     ]
-    with open_output(form, output) as out:
-        for start in range(0, max(len(report.members), 1), ROWS_AT_ONCE):
-            part = report.members[start : start + ROWS_AT_ONCE]
-            out.write(
-                lambda: columns,
-                {
-                    "group": [m.group for m in part],
-                    "path": [m.ref.path for m in part],
-                    "similarity": [m.similarity for m in part],
-                    "keep": [m.keep for m in part],
-                },
-            )
+    for start in range(0, max(len(report.members), 1), ROWS_AT_ONCE):
+        part = report.members[start : start + ROWS_AT_ONCE]
+        out.write(
+            lambda: columns,
+            {
+                "group": [m.group for m in part],
+                "path": [m.ref.path for m in part],
+                "similarity": [m.similarity for m in part],
+                "keep": [m.keep for m in part],
+            },
+        )
 
 
 def _wanted(report: "DedupeReport", which: str) -> "list[Item]":

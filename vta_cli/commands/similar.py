@@ -40,12 +40,11 @@ def similar(
     from vta_cli.pipelines.sources import Source
     from vta_cli.pipelines.spaces import spaces_for
 
-    with open_store(store, read_only=True) as opened:
+    with open_store(store, read_only=True) as opened, open_output(output_format, output) as out:
         found = Source(source or [], stdin=sys.stdin.buffer)
         near = run(opened, image, found, spaces_for(opened, backbone or []), number)
         rows = [(path, item.similarity) for item in near for path in item.paths][:number]
-        with open_output(output_format, output) as out:
-            out.write(
-                lambda: [Column("path", "str"), Column("similarity", "float")],
-                {"path": [path for path, _ in rows], "similarity": [value for _, value in rows]},
-            )
+        out.write(
+            lambda: [Column("path", "str"), Column("similarity", "float")],
+            {"path": [path for path, _ in rows], "similarity": [value for _, value in rows]},
+        )

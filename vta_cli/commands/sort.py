@@ -1,14 +1,21 @@
 """`vta sort`: rank images by score."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vta_cli.commands.asked import Asked, asks
 from vta_cli.commands.common import choice, open_store, progress
 from vta_cli.words import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vta_cli.commands.rows import Output
+    from vta_cli.pipelines.select import Scored
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -54,7 +61,6 @@ def sort(
     from vta_cli.commands.arranging import Arrangement, arrange
     from vta_cli.commands.picking import Picking
     from vta_cli.commands.rows import open_output
-    from vta_cli.console.rows import Column
     from vta_cli.errors import UsageError
     from vta_cli.pipelines.select import bracket_items, make_rule, pick, rank, ranked_items
 
@@ -81,33 +87,38 @@ def sort(
             flat=False, dry_run=dry_run,
         )  # fmt: skip
     watch = progress(asked.quiet)
-    with open_store(asked.store, read_only=wish is None) as opened:
+    rows_wanted = wish is None or output is not None
+    # opened first, so that a name that cannot be written is refused before the work
+    with (
+        open_store(asked.store, read_only=wish is None) as opened,
+        open_output(output_format, output) if rows_wanted else nullcontext() as out,
+    ):
         picking = Picking(asked, opened, watch)
         if wish is not None:
             wish.check(picking.folders, opened.path)
         ranked = rank(pick(picking.blocks(rule), rule))
+        if out is not None:
+            _write_rows(ranked, out)
         if wish is not None:
             low, high = picking.low, picking.high
             if ranked and not picking.bounded:
                 low, high = min(low, ranked[-1].score), max(high, ranked[0].score)
             items = ranked_items(ranked) if by == "rank" else bracket_items(ranked, low, high)
             arrange(items, wish, opened.journal_dir, picking.folders, sys.argv[1:], watch)
-        else:
-            with open_output(output_format, output) as out:
-                for start in range(0, max(len(ranked), 1), ROWS_AT_ONCE):
-                    part = ranked[start : start + ROWS_AT_ONCE]
-                    rows: dict[str, object] = {
-                        "rank": list(range(start + 1, start + len(part) + 1)),
-                        "path": [item.ref.path for item in part],
-                        "score": [item.score for item in part],
-                    }
-                    out.write(
-                        lambda: [
-                            Column("rank", "int"),
-                            Column("path", "str"),
-                            Column("score", "float"),
-                        ],
-                        rows,
-                    )
     of = counted(picking.report.n_scored, "scored image")
     typer.echo(f"{len(ranked):,} of {of} ranked", err=True)
+
+
+def _write_rows(ranked: "Sequence[Scored]", out: "Output") -> None:
+    """Write rows rank,path,score."""
+    from vta_cli.console.rows import Column
+
+    columns = [Column("rank", "int"), Column("path", "str"), Column("score", "float")]
+    for start in range(0, max(len(ranked), 1), ROWS_AT_ONCE):
+        part = ranked[start : start + ROWS_AT_ONCE]
+        rows: dict[str, object] = {
+            "rank": list(range(start + 1, start + len(part) + 1)),
+            "path": [item.ref.path for item in part],
+            "score": [item.score for item in part],
+        }
+        out.write(lambda: columns, rows)
