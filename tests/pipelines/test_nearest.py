@@ -5,7 +5,8 @@ import pytest
 
 from vta_cli.backbones.classic_recipe import recipe
 from vta_cli.pipelines.lanes import key_rows
-from vta_cli.pipelines.nearest import similar
+from vta_cli.pipelines.nearest import explain, similar
+from vta_cli.pipelines.score import Model
 from vta_cli.pipelines.sources import Source
 from vta_cli.store.catalogue import Entry
 from vta_cli.store.space import Space
@@ -46,3 +47,33 @@ def test_the_nearest_are_found_in_pieces(tmp_path, monkeypatch):
     assert [near.paths for near in found] == [(f"/gone/{1 + row}.jpg",) for row in best]
     assert [near.similarity for near in found] == pytest.approx(cosine[best], abs=1e-6)
     assert max(taken) < N
+
+
+class Stranger:
+    """A head of somebody else's."""
+
+    def __init__(self, labels):
+        self.meta = {"labels": labels}
+
+    def answer(self, blocks):
+        return np.full(len(blocks[0]), 0.5), {}
+
+    def members(self, blocks):
+        return {}
+
+
+@pytest.mark.parametrize(
+    "labels", [[], 7, {"positive": 7}, {"positive": ["zz"]}, {"negative": ["ab"]}]
+)
+def test_a_head_may_tell_nonsense_of_its_labels(tmp_path, labels):
+    image = tmp_path / "asked.jpg"
+    image.write_bytes(b"x")
+    with Store.open(tmp_path / "store", create=True) as store:
+        store.catalogue.record(
+            [Entry(str(image), 1, image.stat().st_mtime_ns, bytes(32), read_ns=2**62)]
+        )
+        with store.space(RECIPE).writer() as writer:
+            writer.append(key_rows([bytes(32)]), np.ones((1, RECIPE.dim), np.float32))
+        model = Model("theirs", Stranger(labels), (store.space(RECIPE),))
+        found = explain(store, str(image), model, 3)
+    assert (found.score, found.liked, found.disliked) == (0.5, (), ())
