@@ -212,6 +212,13 @@ class TestFiles:
         assert target.read_text() == "precious"
         assert len(list(tmp_path.iterdir())) == 1
 
+    def test_the_longest_name_in_any_script(self, tmp_path):
+        target = tmp_path / ("\u611b" * 83 + ".csv")  # 253 bytes of 255
+        with open_rows("csv", SCORES, target) as writer:
+            writer.write(self.ROW)
+
+        assert list(read_scores(target)) == [("a", 1.0, "")]
+
     def test_a_link_is_followed_not_replaced(self, tmp_path):
         (tmp_path / "real.csv").write_text("old")
         (tmp_path / "link.csv").symlink_to("real.csv")

@@ -101,7 +101,7 @@ class RowWriter:
                 self._stream: BinaryIO = out.open("wb")  # a pipe or a device is no file to replace
             else:
                 folder, name = os.path.split(self._target)
-                self._temp = f"{folder}/.{name[:100]}-{secrets.token_hex(6)}"
+                self._temp = f"{folder}/.{name[:50]}-{secrets.token_hex(6)}"
                 self._stream = Path(self._temp).open("xb")  # noqa: SIM115 - closed by `close`
             self._owned = True
         else:

@@ -44,7 +44,7 @@ def write(path: Path, document: Mapping[str, Any], arrays: Mapping[str, NDArray[
         raise HeadError("bad-meta", f"the head's metadata cannot be saved: {error}") from None
     named = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
     data = to_bytes(named, metadata={FIELD: text})
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(6)}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(data)

@@ -56,7 +56,7 @@ def export_head(store: Store, name: str | None, out: Path, licence: str | None) 
     for private in PRIVATE:
         public.meta.pop(private, None)
     known = known_json(public.meta, public.recipes, public.dims, public.promise, public.normalise)
-    made = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.name[:100]}-"))
+    made = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.name[:50]}-"))
     try:
         public.save(made / HEAD_FILE)
         (made / JSON_FILE).write_text(known, encoding="utf-8")
