@@ -61,7 +61,7 @@ docs: $(FULL)  ## write docs/cli.md from the commands' own help
 bench: $(FULL)  ## quick benchmarks, a few minutes
 	$(BIN)/python -m benchmarks --quick
 
-bench-full: $(FULL)  ## all benchmarks at full size
+bench-full: $(FULL)  ## all benchmarks at full size, an hour and a half
 	$(BIN)/python -m benchmarks --full
 
 check: lint types test  ## what has to pass before a commit

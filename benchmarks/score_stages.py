@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 MEMBERS = ("logistic", "kernel", "knn", "boosting", "ensemble")
+LAYERS = {"5 classes": (5,), "768-256-1": (256, 1), "LAION's relu": (1024, 128, 64, 16, 1)}
+"""Heads of layers with random weights: the widths behind the vectors."""
 MEMBER_ROWS = 8192
 TURNS = 3
 
@@ -73,4 +75,22 @@ def measure(folder):
             head = pipeline.load_model(store, name).taste
             head.score([some[:1]])  # what is made of its arrays, once
             timed(f"head {name}", lambda head=head: head.score([some]), len(some))
+        for name, widths in LAYERS.items():
+            head = layered(some.shape[1], widths)
+            head.score([some[:1]])
+            timed(f"layers, {name}", lambda head=head: head.score([some]), len(some))
     return found
+
+
+def layered(dim, widths):
+    """Return a head of affine layers with a relu between any two, as published ones have them."""
+    from vta_cli.heads.layered import LayeredHead
+    from vta_cli.records import Layer, Promise
+
+    random, layers = np.random.default_rng(0), []
+    for n_in, n_out in zip((dim, *widths), widths, strict=False):
+        weight = random.normal(scale=n_in**-0.5, size=(n_out, n_in)).astype(np.float32)
+        layers += [Layer("affine", weight, np.zeros(n_out, np.float32)), Layer("relu")]
+    names = tuple(map(str, range(widths[-1])))
+    promise = Promise("tags", names=names, chosen=(0,))
+    return LayeredHead(layers[:-1], "sigmoid", promise, (dim,), normalise=True)

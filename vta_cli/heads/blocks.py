@@ -118,15 +118,19 @@ class Rows:
     padded : ndarray of shape (PIECE_ROWS + 2 MARGIN_ROWS, dim), float32
         Between margins of zeros (see `products`) the blocks side by side, each row of a block of
         unit length.
-    columns : Columns
-    room : ndarray of the shape of `padded`, float32
+    columns : Columns, optional
+    room : ndarray of the shape of `padded`, float32, optional
         For the bounded rows, between margins of zeros.
     squares : ndarray of shape (PIECE_ROWS,), float32, optional
         Squared length of each row, where it is known; NaN or infinite where float32 cannot tell.
     """
 
     def __init__(
-        self, padded: Singles, columns: Columns, room: Singles, squares: Singles | None = None
+        self,
+        padded: Singles,
+        columns: Columns | None = None,
+        room: Singles | None = None,
+        squares: Singles | None = None,
     ) -> None:
         self.padded_unit = padded
         self._columns = columns
@@ -140,7 +144,15 @@ class Rows:
 
     @cached_property
     def padded_bounded(self) -> Singles:
-        """The same rows with bounded columns between the same margins."""
+        """The same rows with bounded columns between the same margins.
+
+        Raises
+        ------
+        ValueError
+            If the rows came without columns.
+        """
+        if self._columns is None or self._room is None:
+            raise ValueError("these rows have no bounded columns")
         self._columns.bound(self.unit, inside(self._room))
         return self._room
 
@@ -322,7 +334,7 @@ def _reciprocal_norms(rows: NDArray[_Float], squares: NDArray[_Float]) -> NDArra
 
 def pieces(
     blocks: Sequence[Block],
-    columns: Columns,
+    columns: Columns | None = None,
     *,
     normalise: bool = True,
 ) -> Iterator[tuple[slice, Rows]]:
@@ -331,7 +343,8 @@ def pieces(
     Parameters
     ----------
     blocks : sequence of ndarray of shape (n, dim_i)
-    columns : Columns
+    columns : Columns, optional
+        Without them there are no bounded rows.
     normalise : bool
         Whether the rows of each block are scaled to unit length.
 
@@ -345,16 +358,8 @@ def pieces(
     n = check_blocks(blocks)
     shape = (PIECE_ROWS + 2 * MARGIN_ROWS, sum(block.shape[1] for block in blocks))
     padded = np.zeros(shape, np.float32)
-    room = np.zeros(shape, np.float32)
+    room = None if columns is None else np.zeros(shape, np.float32)
     for start in range(0, n, PIECE_ROWS):
         stop = min(start + PIECE_ROWS, n)
         squares = _fill(inside(padded), blocks, start, stop, normalise=normalise)
         yield slice(start, stop), Rows(padded, columns, room, squares)
-
-
-def piece(blocks: Sequence[Block], start: int, *, normalise: bool = True) -> Floats:
-    """Return `PIECE_ROWS` rows from `start` on, as `join` does, in float64; then zeros."""
-    stop = min(start + PIECE_ROWS, blocks[0].shape[0])
-    out = np.empty((PIECE_ROWS, sum(block.shape[1] for block in blocks)))
-    _fill(out, blocks, start, stop, normalise=normalise)
-    return out

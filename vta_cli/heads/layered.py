@@ -4,8 +4,9 @@ Published networks on embeddings become such heads. Saved and applied with numpy
 alone, through the same calls as `taste.Taste`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -13,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.errors import HeadError
-from vta_cli.heads.blocks import PIECE_ROWS, Block, Floats, check_blocks, piece
+from vta_cli.heads.blocks import Block, Floats, check_blocks, pieces
 from vta_cli.heads.calibration import sigmoid
-from vta_cli.heads.layers import check_layers, forward, from_saved, to_saved
+from vta_cli.heads.layers import Network, check_layers, from_saved, to_saved
+from vta_cli.heads.linear import Weights, linear_raws
 from vta_cli.heads.persist import about, unreadable, write
+from vta_cli.heads.threads import one_thread
 from vta_cli.records import Layer, Promise
 
 TYPE = "layers"
@@ -36,6 +39,9 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
 }
 """Outputs that can keep each promise."""
 
+FEW_OUTPUTS = 8
+"""Outputs of one affine layer up to which a dot product each is faster than a matrix product of
+rows that have to be scaled first."""
 MAX_NAME = 200
 
 
@@ -184,20 +190,33 @@ class LayeredHead:
     def _outputs(self, blocks: Sequence[Block]) -> Floats:
         """Return what the network gives, shape (n, n_out)."""
         n = check_blocks(blocks, self.dims)
-        width = check_layers(self._layers, sum(self.dims)) + (self._output == "cumulative")
-        found = [np.empty((0, width))]
-        with np.errstate(invalid="ignore", over="ignore"):
-            for rows, n_real in self._pieces(blocks, n):
-                unknown = ~np.isfinite(rows).all(axis=1)
-                out = finish(forward(self._layers, rows), self._output, self.promise)
-                out[unknown] = np.nan
-                found.append(out[:n_real])
-        return np.concatenate(found)
+        z = np.empty((n, check_layers(self._layers, sum(self.dims))))
+        with np.errstate(invalid="ignore", over="ignore"), one_thread():
+            if self._linear:
+                raws = linear_raws(blocks, self._linear, normalise=self.normalise)
+                np.stack(raws, axis=1, out=z)
+            else:
+                for where, rows in pieces(blocks, normalise=self.normalise):
+                    n_real = where.stop - where.start
+                    z[where] = self._network.run(rows.padded_unit)[:n_real]
+                    z[where][rows.odd[:n_real]] = np.nan
+            out = finish(z, self._output, self.promise)
+            out[np.isnan(z).any(axis=1)] = np.nan
+        return out
 
-    def _pieces(self, blocks: Sequence[Block], n: int) -> Iterator[tuple[Floats, int]]:
-        for start in range(0, n, PIECE_ROWS):
-            rows = piece(blocks, start, normalise=self.normalise)
-            yield rows, min(PIECE_ROWS, n - start)
+    @cached_property
+    def _network(self) -> Network:
+        return Network(self._layers)
+
+    @cached_property
+    def _linear(self) -> list[Weights]:
+        """Weights and intercept of each output, if there is one affine layer with few outputs."""
+        first = self._layers[0]
+        if len(self._layers) > 1 or first.weight is None or first.bias is None:
+            return []
+        rows = first.weight.astype(np.float32)
+        found = list(zip(rows, first.bias.astype(float).tolist(), strict=True))
+        return found if len(found) <= FEW_OUTPUTS else []
 
     def save(self, path: Path) -> None:
         """Write the head to one file, atomically; the same head gives the same bytes.

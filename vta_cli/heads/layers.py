@@ -1,17 +1,19 @@
 """Feed-forward layers applied with numpy: how published networks on embeddings are run.
 
-Rows come in pieces of one fixed shape (`blocks.PIECE_ROWS`), so that a row gets the same bits
-whatever its neighbours are.
+`forward` is the plain way, `Network` the fast one: rows come in pieces of one fixed shape between
+margins (`products`), so that a row gets the same bits whatever its neighbours are.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.heads.blocks import Floats
+from vta_cli.heads.blocks import Floats, inside
+from vta_cli.heads.dots import Singles
 from vta_cli.heads.parts import take
+from vta_cli.heads.products import Templates
 from vta_cli.records import Layer
 
 MAX_LAYERS = 64
@@ -31,8 +33,7 @@ def forward(layers: Sequence[Layer], rows: Floats) -> Floats:
     Returns
     -------
     ndarray of shape (n, n_out), float64
-        Computed in float64 whatever the type of the weights: in float32 the library's products
-        gave half of the rows other last bits at another place of the piece.
+        Computed in float64 whatever the type of the weights.
     """
     x: NDArray[Any] = rows
     marked: NDArray[Any] = rows
@@ -49,6 +50,53 @@ def forward(layers: Sequence[Layer], rows: Floats) -> Floats:
         else:
             x = x + marked
     return np.asarray(x, dtype=np.float64)
+
+
+class Network:
+    """Layers that rows are run through in float32, as the networks were trained.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Checked by `check_layers`.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self._layers = tuple(layers)
+        self._products: list[tuple[Templates, Singles, Literal["C", "F"]]] = []
+        for layer in layers:
+            if layer.weight is not None and layer.bias is not None:
+                # of the rows that came, the numbers of each lie together; behind a product, apart
+                across = bool(self._products)
+                templates = Templates(layer.weight, across=across)
+                bias = layer.bias.astype(np.float32)[:, None]
+                self._products.append((templates, bias, "F" if across else "C"))
+
+    def run(self, padded: Singles) -> Floats:
+        """Return what the layers give, shape (PIECE_ROWS, n_out), float64.
+
+        Parameters
+        ----------
+        padded : ndarray of shape (PIECE_ROWS + 2 MARGIN_ROWS, n_in), float32
+            The piece between its margins; left as it is.
+        """
+        x = marked = padded.T  # (width, n)
+        own = False  # whether x may be overwritten
+        products = iter(self._products)
+        for layer in self._layers:
+            if layer.op == "affine":
+                templates, bias, order = next(products)
+                x, own = templates.times(np.asarray(x.T, order=order)), True
+                x += bias
+            elif layer.op == "relu":
+                x, own = np.maximum(x, np.float32(0), out=x if own else None), True
+            elif layer.op == "leaky_relu":  # a slope below 1 makes what is below 0 larger
+                x, own = np.maximum(x, x * np.float32(layer.slope)), True
+            elif layer.op == "mark":
+                marked, own = x, False
+            else:
+                x, own = x + marked, True
+        return inside(x.T).astype(np.float64)
 
 
 def check_layers(layers: Sequence[Layer], width: int) -> int:

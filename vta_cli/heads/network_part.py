@@ -1,13 +1,14 @@
 """The network applied as a member of a head for yes and no; numpy alone."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vta_cli.heads.blocks import Floats, Rows
-from vta_cli.heads.layers import forward
+from vta_cli.heads.layers import Network
 from vta_cli.heads.network import LAST, NAMES, arrays_of, layers_of
 from vta_cli.heads.parts import take
 from vta_cli.heads.protocol import Arrays
@@ -21,9 +22,13 @@ class NetworkPart:
     kind: ClassVar[str] = "network"
     layers: tuple[Layer, ...]
 
+    @cached_property
+    def _network(self) -> Network:
+        return Network(self.layers)
+
     def raw(self, rows: Rows) -> Floats:
         """Return one raw score a row, shape (n,)."""
-        return np.asarray(forward(self.layers, rows.unit.astype(np.float64, copy=False))[:, 0])
+        return self._network.run(rows.padded_unit)[:, 0]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what must be saved."""

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from vta_cli.heads.blocks import MARGIN_ROWS, PIECE_ROWS, Floats
 from vta_cli.heads.dots import Singles
 
+_SMALL = 8_192
+"""Numbers up to which a matrix is multiplied in float64 at once: that costs less than a trial."""
 _TRIALS = 256
 """Dot products tried. If the order of the terms differs, about one in ten has other bits."""
 
@@ -65,6 +67,8 @@ class Templates:
     def _alike(self) -> bool:
         """Whether the float32 product treats all rows between the margins alike."""
         m, dim = self._vectors.shape
+        if m * dim <= _SMALL:
+            return False
         random = np.random.default_rng(0)
         for _ in range(-(-_TRIALS // max(m, 1))):
             row = random.standard_normal(dim, np.float32)
