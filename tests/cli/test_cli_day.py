@@ -112,6 +112,13 @@ def test_sort_ranks_and_top(trained_folder, vta):
     assert [row["path"] for row in kept] == [row["path"] for row in ranked[:3]]
     names = sorted(p.name for p in (trained_folder / "best").iterdir())
     assert [name[:5] for name in names] == ["0001_", "0002_", "0003_"]
+    (trained_folder / "pics/deep").mkdir()
+    (trained_folder / "pics" / Path(ranked[0]["path"]).name).rename(
+        trained_folder / "pics/deep/first.jpg"
+    )
+    vta("embed", "pics", cwd=trained_folder)
+    ran = vta("sort", "pics", "--top", "2", "--to", "deep", cwd=trained_folder)
+    assert sorted(p.name[:5] for p in (trained_folder / "deep").iterdir()) == ["0001_", "0002_"]
     assert all(p.is_symlink() for p in (trained_folder / "best").iterdir())
 
 

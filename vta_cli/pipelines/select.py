@@ -224,7 +224,7 @@ def ranked_items(scored: Sequence[Scored]) -> list[Item]:
     return [
         Item(
             source=item.ref.path,
-            rel=item.ref.rel,
+            rel=Path(item.ref.path).name,  # all in one folder: in a tree no listing has the order
             name=f"{place:0{width}d}_{item.score:.3f}_{Path(item.ref.path).name}",
             score=item.score,
         )
