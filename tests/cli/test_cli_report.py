@@ -1,8 +1,11 @@
 """`vta report`: one file with the right bars, curves and pictures, and nothing from elsewhere."""
 
+import errno
 import json
+import os
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from vta_cli.heads.saved import load_head
 from vta_cli.pages.charts import bars, lines, scatter
 from vta_cli.pipelines.remembered import recall, remember
-from vta_cli.pipelines.report import threshold_rates
+from vta_cli.pipelines.report import threshold_rates, write_whole
 
 
 class Page(HTMLParser):
@@ -133,6 +136,20 @@ def test_an_exported_head_keeps_its_labels_to_itself(trained_folder, vta):
     assert vta("heads", "export", "taste", "card", cwd=trained_folder).code == 0
     assert "oof" not in load_head(trained_folder / "card/head.safetensors").meta
     assert "oof" not in json.loads(vta("heads", "show", cwd=trained_folder).out)
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    """The page takes its name when it is whole, and the error names it."""
+    page = tmp_path / "r.html"
+    write_whole(page, "old")
+
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match=r"No space.*r\.html"):
+        write_whole(page, "new")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("r.html", "old")]
 
 
 def test_rates_count_what_each_threshold_keeps_and_cuts():

@@ -1,6 +1,7 @@
 """Rows written and read back: any file name, any score, any format."""
 
 import csv
+import errno
 import gc
 import io
 import json
@@ -409,6 +410,22 @@ def test_large_batches_have_the_text_of_small_ones(path, column):
 
 def batch(paths, scores, reasons):
     return {"path": paths, "score": scores, "reason": reasons}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(form, tmp_path, monkeypatch):
+    """What fails at the end, when all is written out at last, is cleared away too."""
+    (tmp_path / "old").write_text("kept")
+
+    def full(_handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    writer = open_rows(form, SCORES, tmp_path / "old")
+    writer.write(batch(["a.jpg"], [0.5], [""]))
+    with pytest.raises(OSError, match="No space"):
+        writer.close()
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("old", "kept")]
 
 
 def test_scores_that_a_european_spreadsheet_saved_again():

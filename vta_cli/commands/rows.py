@@ -1,5 +1,6 @@
 """Score blocks as rows: which columns, which format, where to; and scores files read back."""
 
+import errno
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,6 +59,8 @@ def open_output(
     UsageError
         For an unknown format, parquet on a terminal, or a folder that is not there.
     """
+    if target == Path("-"):  # as elsewhere in the shell
+        target = None
     if form is None:
         suffix = target.suffix.lower().lstrip(".") if target else ""
         form = suffix if suffix in FORMATS else "csv"
@@ -75,11 +78,16 @@ def open_output(
         raise UsageError("is-a-folder", f"{target} is a folder", hint="name a file to write")
     output = Output(form, target)
     try:
-        yield output
-    except BaseException:
-        output.close(failed=True)
+        try:
+            yield output
+        except BaseException:
+            output.close(failed=True)
+            raise
+        output.close(failed=False)
+    except OSError as error:
+        if error.errno == errno.ENOSPC and error.filename is None:  # `write` names no file
+            error.filename = target
         raise
-    output.close(failed=False)
 
 
 def write_scores(out: Output, blocks: Iterable[ScoreBlock]) -> None:

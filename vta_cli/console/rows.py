@@ -136,14 +136,18 @@ class RowWriter:
         if not self._open:
             return
         self._open = False
-        self._encoder.close()
-        self._stream.flush()
-        if self._owned:
+        try:
+            self._encoder.close()
+            self._stream.flush()
+            if self._owned:
+                if self._temp is not None:
+                    os.fsync(self._stream.fileno())
+                self._stream.close()
             if self._temp is not None:
-                os.fsync(self._stream.fileno())
-            self._stream.close()
-        if self._temp is not None:
-            os.replace(self._temp, self._target)  # noqa: PTH105
+                os.replace(self._temp, self._target)  # noqa: PTH105
+        except BaseException:  # the disk is full, mostly: what is buffered fails once more
+            self._discard()
+            raise
 
     def abort(self) -> None:
         """Give up: a file never gets its name, and one that was there stays as it was."""
@@ -152,6 +156,10 @@ class RowWriter:
         self._open = False
         with contextlib.suppress(OSError):
             self._encoder.abort()
+        self._discard()
+
+    def _discard(self) -> None:
+        """Let go of the stream and of the temporary file, whatever fails on the way."""
         with contextlib.suppress(OSError):
             if self._owned:
                 self._stream.close()

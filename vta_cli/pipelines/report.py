@@ -1,5 +1,6 @@
 """A page about scored images and the head behind them: histogram, curves, pictures, mistakes."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -77,8 +78,25 @@ def write_report(
         charts += _charts(kept, head.promise, marks)
         sections += _judged(kept, head.promise, store, n_tiles)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(render_sheet(title, sections, above=charts), encoding="utf-8")
+    write_whole(out, render_sheet(title, sections, above=charts))
     return out
+
+
+def write_whole(out: Path, text: str) -> None:
+    """Write a page so that an older one stays if the disk is full or the run is killed."""
+    if out.exists() and not out.is_file():  # a pipe or a device is no file to replace
+        out.write_text(text, encoding="utf-8")
+        return
+    target = out.resolve()
+    whole = target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp")
+    try:
+        whole.write_text(text, encoding="utf-8")
+        whole.replace(target)
+    except BaseException as error:
+        whole.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(out)
+        raise
 
 
 def _margins(meta: Mapping[str, Any]) -> tuple[float, ...]:
