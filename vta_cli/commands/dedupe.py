@@ -166,7 +166,7 @@ def dedupe(
         )
     if which is not None:
         choice(which, ("duplicates", "keepers"), "--which")
-    found = Source(source or [], links, hidden, sys.stdin.buffer)
+    found = Source(source or [], links, hidden, sys.stdin.buffer, store=store)
     wish = Arrangement.from_options(
         copy_to=copy_to, link_to=link_to, hardlink_to=hardlink_to, move_to=move_to,
         flat=flat, dry_run=dry_run,

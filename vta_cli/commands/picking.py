@@ -52,7 +52,7 @@ class Picking:
         one_way(asked.model, self._route, asked.score_class or ())
         self._how, self._views = check_pool(asked.pool), shown_view(asked.views)
         links = cast("Symlinks", choice(asked.symlinks, SYMLINKS, "--symlinks"))
-        self._source = Source(specs, links, asked.hidden, sys.stdin.buffer)
+        self._source = Source(specs, links, asked.hidden, sys.stdin.buffer, store=asked.store)
         self._column = asked.column or "score"
         self._files = [spec for spec in specs if is_scores_file(spec, self._column)]
         self.bounded = not self._files  # a file's scores may be ratings of any range

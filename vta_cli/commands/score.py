@@ -81,6 +81,7 @@ def score(
       vta score --route kind=portrait:faces,landscape:views > scores.csv
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.commands.rows import FORMATS, open_output, write_aisthetics, write_scores
+    from vta_cli.console.errors import printable
     from vta_cli.errors import UsageError
     from vta_cli.heads.pooling import check_pool
     from vta_cli.pipelines.aisthetics import FORMAT, check_distribution
@@ -91,7 +92,7 @@ def score(
     from vta_cli.pipelines.views import shown_view
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
-    found = Source(source or [], links, hidden, sys.stdin.buffer)
+    found = Source(source or [], links, hidden, sys.stdin.buffer, store=store)
     found.check()
     how, shown = check_pool(pool), shown_view(views)
     one_way(model, route or (), score_class or ())
@@ -127,7 +128,8 @@ def score(
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.most_common())
         typer.echo(f"{report.n_scored:,} scored; without a score: {reasons}", err=True)
         if report.reasons["not-embedded"]:
-            typer.echo(f"run `vta embed {' '.join(found.specs)}` for the missing ones", err=True)
+            line = printable(found.embed_line())
+            typer.echo(f"run `{line}` for the missing ones", err=True)
     else:
         typer.echo(f"{report.n_scored:,} scored", err=True)
     if strict and report.reasons:

@@ -163,7 +163,7 @@ def require_candidates(images: Sequence[Candidate], source: Source, reasons: Cou
         raise UsageError(
             "not-embedded",
             f"no image of {source.describe()} has the vectors that dedupe needs",
-            hint=f"run: vta embed {' '.join(source.specs)}".rstrip(),
+            hint=f"run: {source.embed_line()}",
         )
     raise UsageError(
         "no-images", f"no images in {source.describe()}", hint="name a folder with pictures"

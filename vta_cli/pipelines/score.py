@@ -429,7 +429,7 @@ def require_scores(report: ScoreReport, source: Source, *, name: str) -> None:
         raise UsageError(
             "not-embedded",
             f"no image of {source.describe()} has the vectors that {name} needs",
-            hint=f"run: vta embed {' '.join(source.specs)}".rstrip(),
+            hint=f"run: {source.embed_line()}",
         )
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.reasons.items()))
     raise UsageError(

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,8 @@ class Source:
         Where ``-`` reads from.
     exclude : sequence of Path
         Folders that are left out, such as an output folder.
+    store : Path or None
+        The store as the user named it; a command to run next has to name it too.
     """
 
     specs: Sequence[str] = ()
@@ -58,6 +61,7 @@ class Source:
     hidden: bool = False
     stdin: BinaryIO | None = None
     exclude: Sequence[Path] = field(default=())
+    store: Path | None = None
 
     def folders(self) -> list[Path]:
         """Return the folders among the specs."""
@@ -82,6 +86,16 @@ class Source:
     def describe(self) -> str:
         """Return how the source reads in a message."""
         return " ".join(self.specs) if self.specs else "the store's images"
+
+    def embed_line(self) -> str:
+        """Return the command that embeds this source, to be pasted into a shell."""
+        words = [f"./{s}" if s.startswith("-") and s != "-" else s for s in self.specs]
+        line = f"vta embed {shlex.join(words) or 'SOURCE'}"
+        if self.symlinks != "files":
+            line += f" --symlinks {self.symlinks}"
+        if self.hidden:
+            line += " --hidden"
+        return line + (f" --store {shlex.quote(str(self.store))}" if self.store else "")
 
 
 def listed(paths: Iterable[str]) -> Source:
