@@ -69,6 +69,15 @@ class LazyGroup(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the global options; `--help` and `--version` are printed here already."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except BrokenPipeError:
+            raise  # the parser ends quietly if the reader went away
+        except OSError as error:
+            raise typer.Exit(_foreign(error, None)) from None
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; turn foreseen errors into one line and an exit code."""
         try:
@@ -114,9 +123,10 @@ def _foreign(error: Exception, ctx: Any) -> int:
     if isinstance(error, OSError):
         _abandon_stdout()
         what = error.strerror or str(error)
-        name = f" {os.fsdecode(error.filename)}" if error.filename else ""
+        name = error.filename
+        what += f": {os.fsdecode(name)}" if name else ", most likely in writing the output"
         hint = "check the path, its permissions and the free space, then run the command again"
-        _print_error(VtaError("io-error", f"{what}:{name or ' (no file named)'}", hint=hint))
+        _print_error(VtaError("io-error", what, hint=hint))
         return 1
     if isinstance(error, MemoryError):
         hint = "use a smaller --batch-size, or close other programs"

@@ -2,10 +2,16 @@
 
 import os
 import random
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from vta_cli.__main__ import main
+from vta_cli.pipelines.sources import Source
 
 
 def one_line(ran, slug, code):
@@ -195,3 +201,39 @@ def test_an_unreadable_picture_has_no_neighbours(trained_folder, vta):
         ran = vta(verb, f"pics/{name}", cwd=trained_folder)
         one_line(ran, slug, 2)
         assert why in ran.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_a_full_disk_ends_help_without_a_traceback(word):
+    """These are printed before any command runs."""
+    command = [sys.executable, "-m", "vta_cli", word]
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, text=True)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("error[io-error]: No space left on device, most likely in writing")
+    assert "Traceback" not in ran.stderr
+
+
+def test_ctrl_c_while_the_parser_is_imported(monkeypatch):
+    """The first tenth of a second of a run ends as every other does."""
+
+    class Interrupted:
+        @property
+        def main(self):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "vta_cli.cli", Interrupted())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+
+
+def test_the_command_of_a_hint_can_be_pasted():
+    """Blanks, a leading dash, the options of the walk and another store all survive the shell."""
+    source = Source(["my pics", "-x.jpg", "a*/b"], "skip", hidden=True, store=Path("/s t/.vta"))
+    words = "vta embed", "my pics", "./-x.jpg", "a*/b", "--symlinks", "skip", "--hidden"
+    assert shlex.split(source.embed_line()) == [
+        *words[0].split(), *words[1:], "--store", "/s t/.vta",
+    ]  # fmt: skip
+    assert Source([]).embed_line() == "vta embed SOURCE"

@@ -232,7 +232,8 @@ def translated(error: sqlite3.Error, path: Path) -> StoreError:
     return StoreError(
         "catalogue-failed",
         f"catalogue {path} failed: {error}",
-        hint="it can be deleted at any time: images are then hashed again",
+        hint="see that its disk is sound and not full; the catalogue itself can be deleted at any "
+        "time: images are then hashed again",
     )
 
 
