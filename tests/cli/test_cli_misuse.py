@@ -57,6 +57,8 @@ def one_line(ran, slug, code):
         (["filter", "pics", "--top", "3", "--flat"], "no-target"),
         (["sort", "pics", "--by", "colour"], "bad-choice"),
         (["sort", "pics", "--move"], "no-target"),
+        (["sort", "pics", "--by", "bracket"], "no-target"),
+        (["filter", "pics", "--top", "3", "-0", "--copy-to", "out"], "no-paths"),
         (["dedupe", "pics", "--threshold", "1.5"], "threshold-outside-range"),
         (["dedupe", "pics", "--margin", "-0.1"], "bad-margin"),
         (["dedupe", "pics", "--margin", "nan"], "bad-margin"),

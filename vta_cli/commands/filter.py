@@ -77,6 +77,12 @@ def filter_images(
         copy_to=copy_to, link_to=link_to, hardlink_to=hardlink_to, move_to=move_to,
         flat=flat, dry_run=dry_run,
     )  # fmt: skip
+    if null and wish is not None:
+        raise UsageError(
+            "no-paths",
+            "-0 ends printed paths, and none are printed where files are arranged",
+            hint="leave -0 out",
+        )
     watch = progress(asked.quiet)
     with open_store(asked.store, read_only=wish is None) as opened:
         picking = Picking(asked, opened, watch)

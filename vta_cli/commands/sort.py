@@ -65,10 +65,10 @@ def sort(
     from vta_cli.pipelines.select import bracket_items, make_rule, pick, rank, ranked_items
 
     choice(by, ("rank", "bracket"), "--by")
-    if to is None and (copy or link or hardlink or move or dry_run):
+    if to is None and (copy or link or hardlink or move or dry_run or by != "rank"):
         raise UsageError(
             "no-target",
-            "--copy, --link, --hardlink, --move and --dry-run need a folder",
+            "--by bracket, --copy, --link, --hardlink, --move and --dry-run need a folder",
             hint="say --to FOLDER",
         )
     if sum((copy, link, hardlink, move)) > 1:
