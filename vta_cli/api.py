@@ -6,7 +6,9 @@
 array([0.91, 0.08])
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from vta_cli.backbones.protocol import Backbone, is_exact
 from vta_cli.backbones.registry import load, resolve
-from vta_cli.errors import UsageError
+from vta_cli.errors import UnreadableImageError, UsageError
 from vta_cli.heads.pooling import Pooled, check_pool
 from vta_cli.heads.saved import Head, load_head
 from vta_cli.heads.threads import one_thread
@@ -138,12 +140,17 @@ class LoadedTaste:
             ``score``, then ``score.CLASS`` for each class or ``score.sd`` of a distribution, as
             `vta score` writes them.
         """
+        if isinstance(images, str | Path):  # of a str, each letter would be taken for a path
+            raise UsageError(
+                "one-image", f"images are a list, not {images!r} alone", hint="put it into [ ]"
+            )
         found: dict[str, list[NDArray[np.float64]]] = {}
         for start in range(0, max(len(images), 1), BATCH):
-            opened = [_opened(image) for image in images[start : start + BATCH]]
+            some = images[start : start + BATCH]
+            opened = [_opened(image) for image in some]
             with one_thread_each(self._families):
                 blocks = [
-                    _embed(one, recipe, opened)
+                    _embed(one, recipe, opened, some)
                     for one, recipe in zip(self._backbones, self._recipes, strict=True)
                 ]
             with one_thread():  # as the commands do: threads move the last bits
@@ -191,13 +198,17 @@ def load_taste(
     return LoadedTaste(load_head(path), weights=weights, device=device, pool=pool)
 
 
-def _embed(backbone: Backbone, recipe: Recipe, opened: Sequence[Picture | Pixels]) -> Vectors:
+def _embed(
+    backbone: Backbone, recipe: Recipe, opened: Sequence[Picture | Pixels], images: Sequence[Any]
+) -> Vectors:
     """Return the vectors of pictures as a head reads them from a store; none of no pictures."""
     wanted = backbone.recipe.preprocess, recipe.view, backbone.resize
-    shown = [
-        one.readings(*wanted) if isinstance(one, Picture) else readings(one, *wanted)
-        for one in opened
-    ]
+    shown = []
+    for one, image in zip(opened, images, strict=True):
+        with _naming(image):
+            shown.append(
+                one.readings(*wanted) if isinstance(one, Picture) else readings(one, *wanted)
+            )
     flat = [picture for pictures in shown for picture in pictures]
     vectors = backbone.embed(flat) if flat else np.empty((0, recipe.dim), np.float32)
     every = all_views(vectors, [len(pictures) for pictures in shown], recipe.n_views)
@@ -219,4 +230,17 @@ def _opened(image: Any) -> Picture | Pixels:
         return image
     if hasattr(image, "convert"):
         return from_pillow(image)
-    return Picture(read_bytes(str(image)))
+    with _naming(image):
+        return Picture(read_bytes(str(image)))
+
+
+@contextmanager
+def _naming(image: Any) -> Iterator[None]:
+    """Say which of many files is no readable image."""
+    try:
+        yield
+    except UnreadableImageError as error:
+        if not isinstance(image, str | os.PathLike):
+            raise
+        message = f"{os.fspath(image)}: {error.message}"
+        raise UnreadableImageError(error.slug, message, hint=error.hint) from error

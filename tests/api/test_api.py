@@ -136,8 +136,12 @@ def test_bad_use(trained_folder, tmp_path, monkeypatch):
     """Errors name what is wrong."""
     taste = load_taste(trained_folder / ".vta")
     (tmp_path / "text.jpg").write_text("no picture")
-    with pytest.raises(UnreadableImageError):
-        taste.score([tmp_path / "text.jpg"])
+    (tmp_path / "half.jpg").write_bytes((trained_folder / "liked/l00.jpg").read_bytes()[:900])
+    for name in ("text.jpg", "half.jpg", "gone.jpg"):
+        with pytest.raises(UnreadableImageError, match=name):
+            taste.score([trained_folder / "liked/l00.jpg", tmp_path / name])
+    with pytest.raises(UsageError, match="a list"):
+        taste.score("half.jpg")
     with pytest.raises(UsageError, match="uint8"):
         taste.score([np.zeros((8, 8), np.uint8)])
     with pytest.raises(UsageError, match="no head named"):
