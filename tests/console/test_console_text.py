@@ -63,6 +63,10 @@ class TestErrors:
             "error[no-such-source]: there is no folder /pics/\\udcff\\n\n  hint: look again"
         )
 
+    def test_a_template_in_a_hint_can_be_copied(self):
+        shown = render(UsageError("x", "y", hint="write:\n\na = 1\n"), stream=ASCII)
+        assert shown == "error[x]: y\n  hint: write:\n\na = 1"
+
     def test_without_a_remedy_it_is_one_line(self):
         assert render(UsageError("x", "y"), stream=ASCII) == "error[x]: y"
 
