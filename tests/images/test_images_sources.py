@@ -264,6 +264,7 @@ def test_entries_of_a_list_count_from_its_folder_then_from_here(here):
     [
         "path,score\na.jpg,1\nsub/b.jpg,2\n",
         "id,File\n1,a.jpg\n2,sub/b.jpg\n",
+        "id,image_path\n1,a.jpg\n2,sub/b.jpg\n",
         "score;x\n".replace(";", ",").replace("score", "image") + 'a.jpg,1\n"sub/b.jpg",2\n',
         "a.jpg,1\nsub/b.jpg,2\n",
         "name,label\na.jpg,1\nsub/b.jpg,0\n\n",

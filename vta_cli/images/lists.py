@@ -1,9 +1,9 @@
 """Lists of paths as sources: standard input, ``.txt`` and ``.csv`` files.
 
 Text holds one path a line, or NUL-terminated paths (``find -print0``). A CSV has its paths in the
-column ``path``, ``file`` or ``image``, else in the first; with such a header its cells may be
-parted by semicolons or tabs. The whole list is held in memory and sorted, since all sources yield
-in the order of the paths' bytes.
+first of `PATH_COLUMNS` that it has, which are those of tables of labels, else in the first column;
+with such a header its cells may be parted by semicolons or tabs. The whole list is held in memory
+and sorted, since all sources yield in the order of the paths' bytes.
 """
 
 import csv
@@ -21,7 +21,9 @@ from vta_cli.tabular import delimiter_of
 MAX_LIST_BYTES = 4 * 2**30
 """Largest list that is read [bytes]: some thirty million paths."""
 
-PATH_COLUMNS = ("path", "file", "image")
+PATH_COLUMNS = (
+    "path", "file", "filename", "file_name", "filepath", "image", "image_path", "img",
+)  # fmt: skip
 """Names of the column that holds the paths, in order of preference; letter case is ignored."""
 
 _LIKE_A_PATH = re.compile(r"/|\.\w{1,5}\Z")
