@@ -55,9 +55,10 @@ def require_file(file: Path) -> None:
         ``no-such-file``.
     """
     if not file.is_file():
-        raise UsageError(
-            "no-such-file", f"there is no file of labels {file}", hint="check the name"
-        )
+        hint = "check the name"
+        if file.is_dir():
+            hint = "it is a folder: folders of labelled images go to --classes or --tiers"
+        raise UsageError("no-such-file", f"there is no file of labels {file}", hint=hint)
 
 
 def _csv(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -149,13 +150,18 @@ def column(record: Record, asked: str | None, known: Sequence[str], what: str, f
     found = find_column(record, asked, known)
     if found is not None:
         return found
+    option = "--path-column" if what == "path" else "--label-column"
     raise UsageError(
         f"no-{what}-column",
         f"{file.name} has no column {asked!r}"
         if asked is not None
         else f"{file.name} has no column of {what}s that vta knows (one of {', '.join(known)})",
         hint=f"its columns are {listed(list(record))}; "
-        + ("name one of these" if asked is not None else "rename the one that is meant"),
+        + (
+            "name one of these"
+            if asked is not None
+            else f"rename the one that is meant, or tell `vta train` with {option}"
+        ),
     )
 
 

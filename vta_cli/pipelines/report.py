@@ -1,5 +1,6 @@
 """A page about scored images and the head behind them: histogram, curves, pictures, mistakes."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -93,7 +94,8 @@ def write_whole(out: Path, text: str) -> None:
         whole.write_text(text, encoding="utf-8")
         whole.replace(target)
     except BaseException as error:
-        whole.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            whole.unlink(missing_ok=True)
         if isinstance(error, OSError):
             error.filename = str(out)
         raise
