@@ -70,9 +70,10 @@ def score(
 ) -> None:
     """Score images with a trained head; no pixel is read again.
 
-    Writes rows path,score,reason in the order of the source. An image without a score has an empty
-    one, and a reason: not-embedded, or why it was skipped. Heads of classes and tags have a column
-    for each, distributions one for their standard deviation; with --route a column says the label.
+    Writes rows path,score,reason, each image once, ordered by path. An image without a score has
+    an empty one, and a reason: not-embedded, or why it was skipped. Heads of classes and tags have
+    a column for each, distributions one for their standard deviation; with --route a column says
+    the label.
 
     \b
       vta score photos/ > scores.csv

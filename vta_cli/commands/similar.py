@@ -30,6 +30,8 @@ def similar(
 ) -> None:
     """Find the images that look most like one: rows path,similarity, nearest first.
 
+    The image itself and files with equal bytes are left out; `vta dedupe` finds these.
+
     \b
       vta similar best.jpg
       vta similar best.jpg photos/ -n 50 --format jsonl
