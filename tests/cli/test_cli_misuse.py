@@ -238,4 +238,5 @@ def test_the_command_of_a_hint_can_be_pasted():
     assert shlex.split(source.embed_line()) == [
         *words[0].split(), *words[1:], "--store", "/s t/.vta",
     ]  # fmt: skip
+    assert Source(["a"], backbones=["onnx:n t.onnx"]).embed_line().endswith("'onnx:n t.onnx'")
     assert Source([]).embed_line() == "vta embed SOURCE"

@@ -1,6 +1,7 @@
 """`vta score`: score images from cached vectors alone."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -120,6 +121,9 @@ def score(
             if votes:
                 check_distribution(models[0].taste.promise, name)
             blocks = run(opened, found, models, report, watch, members=members or votes)
+            reads = dict.fromkeys(space.recipe.backbone for one in models for space in one.spaces)
+            if {space.recipe.backbone for space in opened.spaces()} != set(reads):
+                found = replace(found, backbones=tuple(reads))
         for note in notes:
             watch.note(note)
         with open_output(output_format, output, (*FORMATS, FORMAT)) as out:

@@ -54,6 +54,8 @@ class Source:
         Folders that are left out, such as an output folder.
     store : Path or None
         The store as the user named it; a command to run next has to name it too.
+    backbones : sequence of str
+        Those that a command to run next has to name, since the store has others as well.
     """
 
     specs: Sequence[str] = ()
@@ -62,6 +64,7 @@ class Source:
     stdin: BinaryIO | None = None
     exclude: Sequence[Path] = field(default=())
     store: Path | None = None
+    backbones: Sequence[str] = ()
 
     def folders(self) -> list[Path]:
         """Return the folders among the specs."""
@@ -95,6 +98,7 @@ class Source:
             line += f" --symlinks {self.symlinks}"
         if self.hidden:
             line += " --hidden"
+        line += "".join(f" --backbone {shlex.quote(name)}" for name in self.backbones)
         return line + (f" --store {shlex.quote(str(self.store))}" if self.store else "")
 
 
