@@ -130,7 +130,8 @@ def _within(limit_s: float, work: Callable[[], T]) -> T:
 def _ways(spec: BackboneSpec) -> str:
     classic = "use --backbone classic, which needs no weights"
     if not spec.repo:
-        return f"get {spec.hub or 'the file'} and give it with --weights FILE, or {classic}"
+        what = spec.hub or "the file"
+        return f"get {what} and give it with --weights FILE or VTA_WEIGHTS, or {classic}"
     file = HUB_FILES[spec.family][0]
     return (
         f"get {file} of {spec.repo} elsewhere and give it with --weights FILE, "
