@@ -211,7 +211,7 @@ def fit_columns(unit: NDArray[np.float32], dims: Sequence[int]) -> Columns:
         Width of each block.
     """
     mean = unit.mean(axis=0, dtype=np.float64)
-    spread = np.sqrt(np.maximum(_variance(unit, mean), 0.0))
+    spread = np.sqrt(np.maximum(variances(unit, mean), 0.0))
     factor = np.zeros_like(mean)
     size = np.empty_like(mean)
     start = 0
@@ -225,7 +225,14 @@ def fit_columns(unit: NDArray[np.float32], dims: Sequence[int]) -> Columns:
     return Columns(mean, factor, size)
 
 
-def _variance(unit: NDArray[np.float32], mean: Floats) -> Floats:
+def variances(unit: NDArray[np.float32], mean: Floats) -> Floats:
+    """Return the mean squared distance of each column from its mean, shape (dim,).
+
+    Parameters
+    ----------
+    unit : ndarray of shape (n, dim), float32
+    mean : ndarray of shape (dim,), float64
+    """
     total: Floats = np.zeros_like(mean)
     for start in range(0, len(unit), PIECE_ROWS):
         centred = unit[start : start + PIECE_ROWS] - mean

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vta_cli.heads.blocks import Floats
+from vta_cli.heads.blocks import Floats, variances
 from vta_cli.heads.choice import log_losses
 from vta_cli.heads.design import Design, squared_distances
 from vta_cli.heads.parts import NearestPart, vote
@@ -112,12 +112,8 @@ def _principal(design: Design) -> tuple[NDArray[np.float32], Floats, Floats]:
 
 def _scales(design: Design, mean: Floats) -> Floats:
     """Return what each column is multiplied by, shape (dim,), alike within a space."""
-    squares = np.zeros_like(mean)
-    for start in range(0, design.n, _ROWS):
-        centred = design.unit[start : start + _ROWS] - mean
-        squares += np.einsum("ij,ij->j", centred, centred)
     starts = np.cumsum((0, *design.dims[:-1]))
-    spread = np.add.reduceat(squares, starts) / design.n
+    spread = np.add.reduceat(variances(design.unit, mean), starts)
     return np.repeat(np.maximum(spread, _LEAST_SPREAD) ** -0.5, design.dims)
 
 
