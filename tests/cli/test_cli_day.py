@@ -202,6 +202,15 @@ def test_names_with_odd_bytes_survive(trained_folder, vta):
     assert any(b"caf\xe9" in name for name in names)
 
 
+def test_a_copy_of_the_same_run_is_not_said_to_have_been_in_the_store(fresh, vta):
+    first = min((fresh / "pics").iterdir())
+    (fresh / f"copy{first.suffix}").write_bytes(first.read_bytes())
+
+    ran = vta("embed", str(first), f"copy{first.suffix}", "--store", "new", cwd=fresh)
+
+    assert "2 images: 1 was in the store or equal another; 2 files opened" in ran.err
+
+
 def test_stdin_and_lists(fresh, vta):
     """Paths on stdin and in a list are sources."""
     paths = "\n".join(str(p) for p in sorted((fresh / "pics").iterdir())[:3]) + "\n"

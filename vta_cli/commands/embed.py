@@ -116,9 +116,10 @@ def summary(report: "EmbedReport") -> None:
     """Print what an embedding run did, on stderr."""
     from vta_cli.console.errors import printable
 
+    equal = " or equal another" if report.n_opened else ""
     typer.echo(
         f"{counted(report.n_images, 'image')}: {counted(report.n_known, 'was', 'were')} in the "
-        f"store; {counted(report.n_opened, 'file')} opened; {report.seconds:.1f} s",
+        f"store{equal}; {counted(report.n_opened, 'file')} opened; {report.seconds:.1f} s",
         err=True,
     )
     for name, n_rows in report.embedded.items():
