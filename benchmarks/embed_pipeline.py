@@ -3,13 +3,15 @@
     python -m benchmarks.embed_pipeline [--pictures 64] [--turns 3] [--net vit|mobile] [--large]
 
 Weights are random, in a file that the benchmark makes; pictures are drawn JPEGs of 512 px, or with
---large of 12 megapixels. In turn: the network alone on batches that are decoded and viewed already
-(`forward`), `vta` from the folder to the sealed shard, the loop of clip-retrieval (torch DataLoader
-without worker processes, the network's own Pillow transform, forward, one .npy), and the original's
-(one picture at a time, a pickle each). Each turn has another order, drawn by chance, as a machine
-may well be slower for who comes later, or after whom. Networks are loaded before the clock starts.
-Processor seconds of the process with all its threads; medians. `share` is forward's time over that
-of the row, 1 is the limit: the median of the turns' ratios, and the ratio of the sums of all turns.
+--large of 12 megapixels. In each turn: the network alone on batches that are decoded and viewed
+already (`forward`), `vta` from the folder to the sealed shard, the loop of clip-retrieval (torch
+DataLoader without worker processes, the network's own Pillow transform, forward, one .npy), and the
+original's (one picture at a time, a pickle each). Each turn has another order, drawn by chance, as
+a machine may well be slower for who comes later, or after whom. The network is loaded anew for each
+turn, before the clock starts, and a ViT's weights are the same memory for all ways: of two copies
+one may lie better than the other for a whole process. Processor seconds of the process with all its
+threads; medians. `share` is forward's time over that of the row, 1 is the limit: the median of the
+turns' ratios, and the ratio of the sums of all turns.
 """
 
 import argparse
@@ -39,7 +41,15 @@ NETS = {"vit": "open_clip:ViT-B-32-quickgelu/openai", "mobile": "timm:mobilenetv
 
 
 def make_net(name, path):
-    """Save a network with random weights; return it with its own Pillow transform."""
+    """Save a network with random weights; return it with its own Pillow transform.
+
+    Returns
+    -------
+    net : torch.nn.Module
+    forward : callable
+        From (n, 3, px, px) float to (n, dim).
+    transform : callable
+    """
     torch.manual_seed(0)
     if name == "vit":
         import open_clip
@@ -57,7 +67,16 @@ def make_net(name, path):
 
     torch.save(net.state_dict(), path)
     net.eval().requires_grad_(requires_grad=False)
-    return forward, transform
+    return net, forward, transform
+
+
+def share_weights(net, backbone):
+    """Let a peer's ViT use the tensors of vta's, values and memory.
+
+    Other networks keep their own: vta's lie channels-last, and would make the peer another one.
+    """
+    if hasattr(net, "visual"):
+        net.visual.load_state_dict(backbone._net.state_dict(), assign=True)
 
 
 def make_pictures(folder, count, size=(512, 512)):
@@ -118,10 +137,12 @@ def one_turn(turn, place, pictures, spec, weights, peer):
     """Measure each way once; return their times and vta's stages."""
     engine = Engine(weights=str(weights), device="cpu")
     reports = []
+    net, *peer = peer
     with Store.open(place / "store", create=True) as store:
-        # `embed` lets go of its lane's network
-        alone, lane = (Lane(store, spec, engine, Silent()) for _ in range(2))
-        backbone, recipe = alone.backbone, lane.backbone.recipe.preprocess
+        lane = Lane(store, spec, engine, Silent())
+        backbone, recipe = lane.backbone, lane.backbone.recipe.preprocess
+        backbone.close = lambda: None  # `embed` lets go of the network, others may come after it
+        share_weights(net, backbone)
         pixels = [decode(p.read_bytes()).pixels for p in sorted(pictures.iterdir())]
         views = [apply(one, recipe, backbone.resize) for one in pixels]
         del pixels
