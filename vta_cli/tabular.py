@@ -1,4 +1,4 @@
-"""Text tables as spreadsheets write them: which mark parts the cells, and commas in numbers.
+"""Text tables as people write them: names of columns, marks between cells, commas in numbers.
 
 Half of Europe parts cells with semicolons and writes 3,5 where others write 3.5.
 """
@@ -10,6 +10,15 @@ from collections.abc import Iterable
 from vta_cli.errors import UsageError, excerpt
 
 MARKS = (",", ";", "\t")
+PATH_COLUMNS = (
+    "path", "file", "filename", "file_name", "filepath", "image", "image_path", "img",
+)  # fmt: skip
+"""Names of the column that holds the paths, in order of preference; letter case is ignored."""
+LEFT_COLUMNS = ("left", "a", "image_a", "path_a", "left_path", "first", "image1")
+RIGHT_COLUMNS = ("right", "b", "image_b", "path_b", "right_path", "second", "image2")
+WINNER_COLUMNS = ("winner", "choice", "preferred", "chosen", "result")
+LOSER_COLUMNS = ("loser", "rejected")
+"""Names of the columns of judged pairs: left and right with who won, or winner and loser."""
 _COMMA = re.compile(r"\s*[+-]?\d+,\d+([eE][+-]?\d+)?\s*")
 _THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2},\d{3}\s*")
 """Matches what may be three decimals, or a thousand."""

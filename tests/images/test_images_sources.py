@@ -272,6 +272,9 @@ def test_entries_of_a_list_count_from_its_folder_then_from_here(here):
         "image,path\nwrong.jpg,a.jpg\nwrong.jpg,sub/b.jpg\n",
         "score;path\n0,5;a.jpg\n2;sub/b.jpg\n",
         "a;b.jpg\na.jpg\nsub/b.jpg\n".replace("a;b.jpg", "name;of it"),
+        "rater,left,right,winner\nme,a.jpg,sub/b.jpg,right\nme,sub/b.jpg,a.jpg,right\n",
+        "Winner;Loser\nsub/b.jpg;a.jpg\n",
+        "left,number\na.jpg,1\nsub/b.jpg,2\n",
     ],
 )
 def test_csv_lists(here, text):

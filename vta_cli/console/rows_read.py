@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vta_cli.errors import UsageError, excerpt
-from vta_cli.tabular import delimiter_of, has_decimal_commas, with_point
+from vta_cli.tabular import PATH_COLUMNS, delimiter_of, has_decimal_commas, with_point
 
 Block = tuple[list[str], list[float | None], list[str]]
 
 ROWS = 16_384
 """Rows of a block."""
 PARQUET_MAGIC = b"PAR1"
-PATH_COLUMNS = ("path", "file", "filename", "image")
 
 
 def read(source: Path | BinaryIO, column: str) -> Iterator[Block]:

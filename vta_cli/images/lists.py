@@ -1,9 +1,10 @@
 """Lists of paths as sources: standard input, ``.txt`` and ``.csv`` files.
 
 Text holds one path a line, or NUL-terminated paths (``find -print0``). A CSV has its paths in the
-first of `PATH_COLUMNS` that it has, which are those of tables of labels, else in the first column;
-with such a header its cells may be parted by semicolons or tabs. The whole list is held in memory
-and sorted, since all sources yield in the order of the paths' bytes.
+first of `PATH_COLUMNS` that it has, which are those of tables of labels, or in the two columns of
+judged pairs, else in the first column; with such a header its cells may be parted by semicolons or
+tabs. The whole list is held in memory and sorted, since all sources yield in the order of the
+paths' bytes.
 """
 
 import csv
@@ -16,15 +17,17 @@ from collections.abc import Iterable, Iterator
 from vta_cli.errors import UnreadableImageError, UsageError
 from vta_cli.images.keys import read_bytes
 from vta_cli.images.refs import Found, ScanRules, absolute, path_order, ref_of, safe_rel
-from vta_cli.tabular import delimiter_of
+from vta_cli.tabular import (
+    LEFT_COLUMNS,
+    LOSER_COLUMNS,
+    PATH_COLUMNS,
+    RIGHT_COLUMNS,
+    WINNER_COLUMNS,
+    delimiter_of,
+)
 
 MAX_LIST_BYTES = 4 * 2**30
 """Largest list that is read [bytes]: some thirty million paths."""
-
-PATH_COLUMNS = (
-    "path", "file", "filename", "file_name", "filepath", "image", "image_path", "img",
-)  # fmt: skip
-"""Names of the column that holds the paths, in order of preference; letter case is ignored."""
 
 _LIKE_A_PATH = re.compile(r"/|\.\w{1,5}\Z")
 
@@ -72,29 +75,44 @@ def text_entries(data: bytes) -> list[str]:
 
 
 def csv_entries(data: bytes) -> Iterator[str]:
-    """Read the column of paths of a CSV.
+    """Read the column of paths of a CSV, or the two of judged pairs.
 
-    The first row is a header if it names one of `PATH_COLUMNS`, or if its first cell does not look
-    like a path (no slash and no suffix).
+    The first row is a header if it names one of `PATH_COLUMNS` or the columns of pairs, or if its
+    first cell does not look like a path (no slash and no suffix).
     """
     text = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
     header = text.partition("\n")[0].strip().lower()
     mark = delimiter_of(header)
-    if not set(PATH_COLUMNS) & {cell.strip(' "') for cell in header.split(mark)}:
+    if not _path_columns([cell.strip(' "') for cell in header.split(mark)]):
         mark = ","  # a path may hold any of the marks; only a header says that it is one
     rows = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark)
     first = next(rows, None)
     if first is None:
         return
-    names = [cell.strip().lower() for cell in first]
-    column = next((names.index(name) for name in PATH_COLUMNS if name in names), None)
-    if column is None:
-        column = 0
+    columns = _path_columns([cell.strip().lower() for cell in first])
+    if not columns:
+        columns = [0]
         if first and _LIKE_A_PATH.search(first[0]):
             yield first[0]
     for row in rows:
-        if len(row) > column and row[column]:
-            yield row[column]
+        for column in columns:
+            if len(row) > column and row[column]:
+                yield row[column]
+
+
+def _path_columns(names: list[str]) -> list[int]:
+    """Return where a header's columns of paths stand: one, two for judged pairs, or none."""
+
+    def first_of(known: tuple[str, ...]) -> int | None:
+        return next((names.index(name) for name in known if name in names), None)
+
+    path, winner = first_of(PATH_COLUMNS), first_of(WINNER_COLUMNS)
+    if path is not None:
+        return [path]
+    sides = [first_of(LEFT_COLUMNS), first_of(RIGHT_COLUMNS)]
+    if winner is not None and None in sides:  # who won may be a word; beside a loser it is a path
+        sides = [winner, first_of(LOSER_COLUMNS)]
+    return [] if winner is None else [at for at in sides if at is not None and None not in sides]
 
 
 def _resolve(entries: Iterable[str], bases: list[str], rules: ScanRules) -> Iterator[Found]:

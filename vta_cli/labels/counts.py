@@ -11,7 +11,6 @@ from vta_cli.labels.nima import COUNT_FIELDS, ID_FIELDS
 from vta_cli.labels.problems import Problems, listed
 from vta_cli.labels.records import LabelSet
 from vta_cli.labels.rows import (
-    PATH_COLUMNS,
     RATER_COLUMN,
     Record,
     column,
@@ -23,6 +22,7 @@ from vta_cli.labels.rows import (
 )
 from vta_cli.labels.votes import Votes, bins_from, histogram_set
 from vta_cli.records import ImageRef
+from vta_cli.tabular import PATH_COLUMNS
 
 NUMBERED = re.compile(r"(.*?)(\d+(?:\.\d+)?)")
 """Name of a column of counts: anything, then the score of its bin (c1, 5, score_10)."""
@@ -53,7 +53,7 @@ def read_counts(
     first_bin : float
         Score of the first bin of an array, or of columns that are not numbered.
     path_column : str, optional
-        Where it is not one of `vta_cli.labels.rows.PATH_COLUMNS`.
+        Where it is not one of `vta_cli.tabular.PATH_COLUMNS`.
 
     Returns
     -------

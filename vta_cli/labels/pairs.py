@@ -21,11 +21,7 @@ from vta_cli.labels.rows import (
     text,
     weight_of,
 )
-
-LEFT_COLUMNS = ("left", "a", "image_a", "path_a", "left_path", "first", "image1")
-RIGHT_COLUMNS = ("right", "b", "image_b", "path_b", "right_path", "second", "image2")
-WINNER_COLUMNS = ("winner", "choice", "preferred", "chosen", "result")
-LOSER_COLUMNS = ("loser", "rejected")
+from vta_cli.tabular import LEFT_COLUMNS, LOSER_COLUMNS, RIGHT_COLUMNS, WINNER_COLUMNS
 
 LEFT = frozenset(("left", "l", "a", "first"))
 RIGHT = frozenset(("right", "r", "b", "second"))
@@ -43,9 +39,8 @@ def read_pairs(file: Path) -> LabelSet:
     file : Path
         A journal, or a table, see `vta_cli.labels.rows.records`. Columns ``left``, ``right`` and
         ``winner`` (``left``, ``right``, ``tie``, or the winner's own name), or ``winner`` and
-        ``loser`` with two paths;
-        ``weight`` and ``rater`` are read where present. Other spellings are in `LEFT_COLUMNS` and
-        its neighbours. A winner ``1`` or ``0`` could mean either side and is reported.
+        ``loser`` with two paths; ``weight`` and ``rater`` are read where present. Other spellings
+        are in `vta_cli.tabular`. A winner ``1`` or ``0`` could mean either side and is reported.
 
     Returns
     -------

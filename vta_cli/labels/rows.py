@@ -15,7 +15,6 @@ from vta_cli.errors import UsageError, excerpt
 from vta_cli.labels.problems import Problems, listed
 from vta_cli.tabular import delimiter_of, has_decimal_commas, with_point
 
-PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path", "img")
 WEIGHT_COLUMN, RATER_COLUMN = "weight", "rater"
 JSON_LINES = frozenset((".jsonl", ".ndjson"))
 

@@ -14,7 +14,6 @@ from vta_cli.labels.problems import Problems, listed, without
 from vta_cli.labels.records import Label, LabelSet
 from vta_cli.labels.rows import (
     BLANK,
-    PATH_COLUMNS,
     RATER_COLUMN,
     Record,
     column,
@@ -26,7 +25,7 @@ from vta_cli.labels.rows import (
     text,
     weight_of,
 )
-from vta_cli.tabular import with_point
+from vta_cli.tabular import PATH_COLUMNS, with_point
 
 LABEL_COLUMNS = ("label", "liked", "class", "target", "y", "judgement", "positive", "keep")
 

@@ -32,7 +32,7 @@ def read_class_table(
         alphabet. Letter case and outer blanks do not count; the first spelling names the class.
     class_column, path_column : str, optional
         Names of the columns where they are not among `CLASS_COLUMNS` and
-        `vta_cli.labels.rows.PATH_COLUMNS`.
+        `vta_cli.tabular.PATH_COLUMNS`.
 
     Returns
     -------

@@ -26,7 +26,7 @@ def read_scores(
         See `vta_cli.labels.rows.records`.
     score_column, path_column : str, optional
         Names of the columns where they are not among `SCORE_COLUMNS` (after these
-        `vta_cli.labels.table.LABEL_COLUMNS`) and `vta_cli.labels.rows.PATH_COLUMNS`.
+        `vta_cli.labels.table.LABEL_COLUMNS`) and `vta_cli.tabular.PATH_COLUMNS`.
 
     Returns
     -------

@@ -12,7 +12,6 @@ from vta_cli.labels.problems import Problems, listed, without
 from vta_cli.labels.records import ABSENT, PRESENT, UNKNOWN, Label, LabelSet
 from vta_cli.labels.rows import (
     BLANK,
-    PATH_COLUMNS,
     RATER_COLUMN,
     Record,
     column,
@@ -25,6 +24,7 @@ from vta_cli.labels.rows import (
     weight_of,
 )
 from vta_cli.labels.table import NEGATIVE, POSITIVE
+from vta_cli.tabular import PATH_COLUMNS
 
 TAG_COLUMNS = ("tags", "tag", "keywords", "labels")
 PREFIXES = ("tag:", "tag_", "tag.")
@@ -70,7 +70,7 @@ def read_tags(
     tag_columns : sequence of str
         Names of the columns with yes and no, two or more, or of the one column of lists.
     path_column : str, optional
-        Where it is not one of `vta_cli.labels.rows.PATH_COLUMNS`.
+        Where it is not one of `vta_cli.tabular.PATH_COLUMNS`.
     unlisted : {"absent", "unknown"}
         What a list says of the tags that it leaves out.
 
