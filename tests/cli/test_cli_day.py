@@ -185,6 +185,7 @@ def test_similar_and_explain(trained_folder, vta):
     assert why.code == 0, why.err
     assert "nearest liked" in why.out
     assert "/liked/l" in why.out
+    assert "/disliked/d" in why.out.partition("nearest disliked")[2]
 
 
 def test_names_with_odd_bytes_survive(trained_folder, vta):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from itertools import pairwise
 
@@ -38,24 +39,27 @@ def judged(drawn, vta, tmp_path_factory):
 
 
 CASES = {
-    "tiers": (["--tiers", "tiers"], "ordinal", 2.5),
-    "tiers as scores": (["--tiers", "tiers", "--kind", "scores"], "ridge", 2.5),
-    "classes": (["--classes", "classes"], "softmax", 0.5),
-    "scores": (["--labels", "scores.csv"], "ridge", 45),
-    "tags": (["--labels", "tags.csv"], "tags", 0.5),
-    "votes": (["--histograms", "votes.json", "--images", "pics"], "distribution", 2),
+    "tiers": (["--tiers", "tiers"], "ordinal", 2.5, "4"),
+    "tiers as scores": (["--tiers", "tiers", "--kind", "scores"], "ridge", 2.5, "4"),
+    "classes": (["--classes", "classes"], "softmax", 0.5, "0_c"),
+    "scores": (["--labels", "scores.csv"], "ridge", 45, r"[789]\d"),
+    "tags": (["--labels", "tags.csv"], "tags", 0.5, "warm"),
+    "votes": (["--histograms", "votes.json", "--images", "pics"], "distribution", 2, "2.6"),
     "votes from 0": (
         ["--histograms", "votes.json", "--images", "pics", "--first-bin", "0"],
         "distribution",
         1,
+        "1.6",
     ),
-    "pairs": (["--pairs", "pairs.csv"], "pairs", 0.5),
+    "pairs": (["--pairs", "pairs.csv"], "pairs", 0.5, "won 2 of 2"),
 }
+"""Options of `vta train`, the head that it chooses, a score between the two groups, and a pattern of
+what was said of a liked picture in the middle."""
 
 
 @pytest.mark.parametrize("case", list(CASES))
 def test_labels_of_every_kind_find_the_liked_pictures(judged, vta, case):
-    options, head, middle = CASES[case]
+    options, head, middle, said = CASES[case]
     name = case.replace(" ", "-")
     trained = vta("train", *options, "--name", name, "--audit", 2, cwd=judged)
     assert trained.code == 0, trained.err
@@ -70,6 +74,12 @@ def test_labels_of_every_kind_find_the_liked_pictures(judged, vta, case):
     kept = vta("filter", "pics", "--model", name, "--threshold", middle, cwd=judged)
     assert kept.code == 0, kept.err
     assert len(kept.out.splitlines()) == 12
+    why = vta("explain", "pics/p02.jpg", "--model", name, "-n", "3", cwd=judged)
+    assert why.code == 0, why.err
+    near = why.out.partition("nearest labelled\n")[2].splitlines()
+    assert len(near) == 3
+    for line in near:
+        assert re.fullmatch(rf" +0\.\d+  ({said}|won 1 of 1)  .*/p\d[02468]\.jpg", line), line
 
 
 def test_audit_names_the_wrong_label_of_yes_and_no(judged, vta):

@@ -140,7 +140,7 @@ def dedupe(
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.arrange.plan import Action
     from vta_cli.commands.arranging import Arrangement, arrange
-    from vta_cli.commands.rows import open_output
+    from vta_cli.commands.rows import open_output, rows_wanted
     from vta_cli.errors import UsageError
     from vta_cli.heads.pooling import check_pool
     from vta_cli.pipelines.dedupe import KEEPS, Keep
@@ -148,7 +148,7 @@ def dedupe(
     from vta_cli.pipelines.dedupe_against import dedupe_against
     from vta_cli.pipelines.score import heads_of
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
-    from vta_cli.pipelines.spaces import default_threshold, spaces_for
+    from vta_cli.pipelines.spaces import default_threshold, read_in, spaces_for
     from vta_cli.pipelines.views import shown_view
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
@@ -183,15 +183,16 @@ def dedupe(
     how, shown = check_pool(pool), shown_view(views)
     library = _library(found, against or [], in_store=against_store)
     watch = progress(quiet)
-    rows_wanted = wish is None or output is not None
+    wanted = rows_wanted(output_format, output, watch, files=wish is not None)
     # opened first, so that a name that cannot be written is refused before the work
     with (
         open_store(store, read_only=None) as opened,
-        open_output(output_format, output) if rows_wanted else nullcontext() as out,
+        open_output(output_format, output) if wanted else nullcontext() as out,
     ):
         if wish is not None:
             wish.check(found.folders(), opened.path)
         spaces = spaces_for(opened, backbone or [])
+        found = read_in(found, opened, spaces)
         limit = threshold if threshold is not None else default_threshold(spaces)
         rule = keep or ("best" if model or heads_of(opened) else "largest")
         choice(rule, KEEPS, "--keep")

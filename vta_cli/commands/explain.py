@@ -20,24 +20,28 @@ def explain(
         int, typer.Option("--number", "-n", min=1, help="Labelled neighbours to show a side.")
     ] = 3,
 ) -> None:
-    """Say why an image got its score: each member's opinion, nearest liked and disliked images.
+    """Say why an image got its score: each member's opinion, and the nearest labelled images.
 
     \b
       vta explain photos/0017.jpg
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.console.errors import printable
+    from vta_cli.pipelines.nearest import LABELLED
     from vta_cli.pipelines.nearest import explain as run
     from vta_cli.pipelines.score import load_model
 
     with open_store(store, read_only=True) as opened:
         head = load_model(opened, model)
-        why = run(opened, image, head, number)
+        why = run(opened, image, head, number, named=store)
     typer.echo(f"score     {why.score:.3f}  by {head.name}")
     for name, value in why.members.items():
         typer.echo(f"  {name:<10}{value:.3f}")
-    for title, side in (("nearest liked", why.liked), ("nearest disliked", why.disliked)):
-        typer.echo(title)
+    for title, side in why.near.items():
+        typer.echo(f"nearest {title}")
         for item in side:
-            typer.echo(f"  {item.similarity:.3f}  {printable(item.paths[0])}")
+            beside = f"  {printable(item.said)}" if title == LABELLED else ""
+            typer.echo(f"  {item.similarity:.3f}{beside}  {printable(item.paths[0])}")
         if not side:
             typer.echo("  none among this head's labels")
+    if not why.near:
+        typer.echo(f"labels    not kept with {head.name}: nothing to compare with")

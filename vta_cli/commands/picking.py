@@ -19,6 +19,7 @@ from vta_cli.pipelines.route import load_route, score_routed
 from vta_cli.pipelines.score import ScoreBlock, ScoreReport, load_model, require_scores, score
 from vta_cli.pipelines.select import Rule, check_range, is_scores_file
 from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
+from vta_cli.pipelines.spaces import read_in
 from vta_cli.pipelines.views import shown_view
 from vta_cli.records import ImageRef, Promise
 
@@ -120,6 +121,7 @@ class Picking:
             return route.classifier.name, route.promise, routed
         found = load_model(store, asked.model, pool=how, views=views)
         model = speak_of(found, asked.score_class or ())
+        self._source = read_in(self._source, store, model.spaces)
         if asked.model is None:
             self.watch.note(f"scoring with {model.name}, the newest head of the store")
         for note in model.notes:

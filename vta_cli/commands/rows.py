@@ -20,6 +20,8 @@ from vta_cli.records import ImageRef
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vta_cli.pipelines.progress import Progress
+
 FORMATS = ("csv", "jsonl", "parquet")
 READ_ROWS = 4096
 
@@ -46,6 +48,19 @@ class Output:
             self._writer.abort()
         else:
             self._writer.close()
+
+
+def rows_wanted(form: str | None, target: Path | None, watch: "Progress", *, files: bool) -> bool:
+    """Tell whether a command that may arrange files instead writes rows.
+
+    A format without rows is a note, no error: a settings file may name the one of every day.
+    """
+    wanted = target is not None or not files
+    if form is not None and not wanted:
+        watch.note(
+            f"--format {form} has no part in this: rows come beside files only with --output"
+        )
+    return wanted
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """`vta score`: score images from cached vectors alone."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -91,6 +90,7 @@ def score(
     from vta_cli.pipelines.score import ScoreReport, load_model, require_scores
     from vta_cli.pipelines.score import score as run
     from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
+    from vta_cli.pipelines.spaces import read_in
     from vta_cli.pipelines.views import shown_view
 
     links = cast("Symlinks", choice(symlinks, SYMLINKS, "--symlinks"))
@@ -121,9 +121,7 @@ def score(
             if votes:
                 check_distribution(models[0].taste.promise, name)
             blocks = run(opened, found, models, report, watch, members=members or votes)
-            reads = dict.fromkeys(space.recipe.backbone for one in models for space in one.spaces)
-            if {space.recipe.backbone for space in opened.spaces()} != set(reads):
-                found = replace(found, backbones=tuple(reads))
+            found = read_in(found, opened, [space for one in models for space in one.spaces])
         for note in notes:
             watch.note(note)
         with open_output(output_format, output, (*FORMATS, FORMAT)) as out:

@@ -43,7 +43,7 @@ def similar(
     from vta_cli.pipelines.spaces import spaces_for
 
     with open_store(store, read_only=True) as opened, open_output(output_format, output) as out:
-        found = Source(source or [], stdin=sys.stdin.buffer)
+        found = Source(source or [], stdin=sys.stdin.buffer, store=store)
         near = run(opened, image, found, spaces_for(opened, backbone or []), number)
         rows = [(path, item.similarity) for item in near for path in item.paths][:number]
         out.write(

@@ -60,7 +60,7 @@ def sort(
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     from vta_cli.commands.arranging import Arrangement, arrange
     from vta_cli.commands.picking import Picking
-    from vta_cli.commands.rows import open_output
+    from vta_cli.commands.rows import open_output, rows_wanted
     from vta_cli.errors import UsageError
     from vta_cli.pipelines.select import bracket_items, make_rule, pick, rank, ranked_items
 
@@ -87,11 +87,11 @@ def sort(
             flat=False, dry_run=dry_run,
         )  # fmt: skip
     watch = progress(asked.quiet)
-    rows_wanted = wish is None or output is not None
+    wanted = rows_wanted(output_format, output, watch, files=wish is not None)
     # opened first, so that a name that cannot be written is refused before the work
     with (
         open_store(asked.store, read_only=wish is None) as opened,
-        open_output(output_format, output) if rows_wanted else nullcontext() as out,
+        open_output(output_format, output) if wanted else nullcontext() as out,
     ):
         picking = Picking(asked, opened, watch)
         if wish is not None:

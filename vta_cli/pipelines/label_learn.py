@@ -26,7 +26,7 @@ from vta_cli.neighbors.components import components
 from vta_cli.neighbors.join import Pairs
 from vta_cli.neighbors.scan import COSINE_TOLERANCE
 from vta_cli.pipelines.label_pool import Pool, Sketch, unit_rows
-from vta_cli.pipelines.labelled import MAX_REMEMBERED
+from vta_cli.pipelines.remembered import LABELS, by_judgement
 from vta_cli.pipelines.spaces import default_threshold
 from vta_cli.store.space import Space
 
@@ -207,11 +207,6 @@ class Learner:
         keys: Sequence[str],
         targets: NDArray[np.int8],
     ) -> dict[str, object]:
-        remembered: dict[str, list[str]] = {}
-        if len(keys) <= MAX_REMEMBERED:
-            for side, wanted in (("positive", 1), ("negative", 0)):
-                named = zip(keys, targets, strict=True)
-                remembered[side] = [key for key, target in named if target == wanted]
         return {
             "name": self._target.stem,
             "vta": vta_cli.__version__,
@@ -223,7 +218,7 @@ class Learner:
             "accuracy": _number(head.accuracy.value),
             "margins": {"left": head.margins.left, "right": head.margins.right},
             "thresholds": {},
-            "labels": remembered,
+            LABELS: by_judgement(keys, ("positive" if one else "negative" for one in targets)),
             "history": self.history[-1000:],
         }
 

@@ -24,9 +24,6 @@ from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 from vta_cli.words import counted
 
-MAX_REMEMBERED = 20_000
-"""Labels whose keys a head remembers, for `vta explain`."""
-
 
 @dataclass(frozen=True)
 class ByGradients:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,38 +13,50 @@ from vta_cli.images.keys import read_bytes
 from vta_cli.images.reasons import is_outdated
 from vta_cli.neighbors.search import top_k
 from vta_cli.pipelines.lanes import key_rows
+from vta_cli.pipelines.remembered import judgements
 from vta_cli.pipelines.score import Model
 from vta_cli.pipelines.sources import Known, Source, known_refs, listed
-from vta_cli.pipelines.spaces import SpaceRows
+from vta_cli.pipelines.spaces import SpaceRows, read_in
 from vta_cli.pipelines.views import as_read
-from vta_cli.records import KEY_BYTES
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
+
+LABELLED = "labelled"
+"""Title of neighbours that are not parted into liked and disliked."""
 
 
 @dataclass(frozen=True)
 class Near:
-    """One neighbour: its paths and the mean cosine to the query."""
+    """One neighbour: its paths, the mean cosine to the query, what was said of it if labelled."""
 
     paths: tuple[str, ...]
     similarity: float
+    said: str = ""
 
 
 @dataclass(frozen=True)
 class Explanation:
     """Why an image got its score: the members' opinions and the nearest labelled images.
 
-    `members` holds classes, or the shares of bins, where the head gives these.
+    Attributes
+    ----------
+    score : float
+    members : dict of str to float
+        Also classes, or the shares of bins, where the head gives these.
+    near : dict of str to tuple of Near
+        Of a head of yes and no the nearest ``liked`` and ``disliked`` images, of others the nearest
+        ``labelled`` ones, most similar first; empty if the head does not remember its labels.
     """
 
     score: float
     members: dict[str, float]
-    liked: tuple[Near, ...]
-    disliked: tuple[Near, ...]
+    near: dict[str, tuple[Near, ...]]
 
 
-def key_of_image(store: Store, image: str, spaces: Sequence[Space]) -> bytes:
+def key_of_image(store: Store, image: str, spaces: Sequence[Space], named: Path | None) -> bytes:
     """Return the content key of one image file that has a vector in each of some spaces.
+
+    `named` is the store's folder if the user named it: the command to run next has to name it too.
 
     Raises
     ------
@@ -69,7 +81,7 @@ def key_of_image(store: Store, image: str, spaces: Sequence[Space]) -> bytes:
     raise UsageError(
         "not-embedded",
         f"{image} has no vector of {of} in this store",
-        hint=f"run: vta embed {shlex.quote(image)}",
+        hint=f"run: {read_in(Source([image], store=named), store, spaces).embed_line()}",
     )
 
 
@@ -98,8 +110,13 @@ def similar(
     """Return the images of a source that are nearest to one, most similar first.
 
     The image itself and files with equal bytes are left out.
+
+    Raises
+    ------
+    UsageError
+        As `key_of_image`, which gets the source's store.
     """
-    query = key_of_image(store, image, spaces)
+    query = key_of_image(store, image, spaces, source.store)
     keys: dict[bytes, list[str]] = {}
     for batch in known_refs(store, source):
         for item in batch:
@@ -115,6 +132,7 @@ def _nearest(
     keys: Sequence[bytes],
     paths: Sequence[tuple[str, ...]],
     n_nearest: int,
+    said: Mapping[bytes, str] = MappingProxyType({}),
 ) -> list[Near]:
     places = [space.locate(key_rows(keys)) for space in spaces]
     at = np.flatnonzero(np.logical_and.reduce([place >= 0 for place in places]))
@@ -124,39 +142,41 @@ def _nearest(
     rows = [SpaceRows(space, place[at]) for space, place in zip(spaces, places, strict=True)]
     index, similarity = top_k(asked, rows, min(n_nearest, len(at)))
     return [
-        Near(paths[at[row]], float(value))
+        Near(paths[at[row]], float(value), said.get(keys[at[row]], ""))
         for row, value in zip(index[0], similarity[0], strict=True)
     ]
 
 
-def explain(store: Store, image: str, model: Model, n_nearest: int) -> Explanation:
-    """Say why an image gets its score.
+def explain(
+    store: Store, image: str, model: Model, n_nearest: int, *, named: Path | None = None
+) -> Explanation:
+    """Say why an image gets its score; `named` as in `key_of_image`.
 
     Raises
     ------
     UsageError
         As `key_of_image`: the image needs the vectors that the head reads.
     """
-    key = key_of_image(store, image, model.spaces)
+    key = key_of_image(store, image, model.spaces, named)
     row = key_rows([key])
     blocks = [as_read(space.read(row)) for space in model.spaces]
     score, beside = model.taste.answer(blocks)
     found = beside | model.taste.members(blocks)
     members = {name: float(values[0]) for name, values in found.items()}
-    sides = []
-    for side in ("positive", "negative"):
-        keys = _labelled(model.taste.meta, side)
-        known = store.catalogue.paths_of(keys)
-        rest = [k for k in keys if k != key]
-        paths = [tuple(known.get(k, [k.hex()])) for k in rest]
-        sides.append(tuple(_nearest(model.spaces, key, rest, paths, n_nearest)) if rest else ())
-    return Explanation(float(score[0]), members, sides[0], sides[1])
+    said = judgements(model.taste.meta)
+    known = store.catalogue.paths_of(list(said))
+    near: dict[str, tuple[Near, ...]] = {}
+    for title, wanted in _sides(said).items():
+        rest = [one for one in said if one != key and (wanted is None or said[one] == wanted)]
+        paths = [tuple(known.get(one, [one.hex()])) for one in rest]
+        near[title] = tuple(_nearest(model.spaces, key, rest, paths, n_nearest, said))
+    return Explanation(float(score[0]), members, near)
 
 
-def _labelled(meta: Mapping[str, Any], side: str) -> list[bytes]:
-    """Return the keys that a head learnt from; none if it tells nonsense."""
-    try:
-        keys = [bytes.fromhex(text) for text in meta["labels"][side]]
-    except (KeyError, TypeError, ValueError):
-        return []
-    return [key for key in keys if len(key) == KEY_BYTES]
+def _sides(said: Mapping[bytes, str]) -> dict[str, str | None]:
+    """Return the lists of neighbours to make, and which judgement each is of; None: all."""
+    if not said:
+        return {}
+    if set(said.values()) <= {"positive", "negative"}:
+        return {"liked": "positive", "disliked": "negative"}
+    return {LABELLED: None}

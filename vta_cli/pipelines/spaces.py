@@ -1,6 +1,7 @@
 """Which spaces of a store a command compares in, and their vectors as the comparison reads them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from vta_cli.backbones.classic_recipe import DEDUPE_THRESHOLD
 from vta_cli.backbones.registry import resolve
 from vta_cli.errors import UsageError
 from vta_cli.pipelines.lanes import pinned
+from vta_cli.pipelines.sources import Source
 from vta_cli.pipelines.views import choose_view, one_vector
 from vta_cli.records import Vectors
 from vta_cli.store.space import Space
@@ -57,6 +59,17 @@ def spaces_for(store: Store, backbones: Sequence[str]) -> list[Space]:
         if found:
             return found
     return filled
+
+
+def read_in(source: Source, store: Store, spaces: Sequence[Space]) -> Source:
+    """Have a source name, in the command that embeds it, the backbones whose vectors are read.
+
+    A store that has no others says them itself.
+    """
+    reads = dict.fromkeys(space.recipe.backbone for space in spaces)
+    if {space.recipe.backbone for space in store.spaces()} == set(reads):
+        return source
+    return replace(source, backbones=tuple(reads))
 
 
 def _of_own_view(store: Store, spaces: Sequence[Space]) -> list[Space]:

@@ -19,7 +19,6 @@ from vta_cli.labels.records import LabelSet
 from vta_cli.labels.registry import reader
 from vta_cli.pipelines.embed import EmbedReport
 from vta_cli.pipelines.labelled import (
-    MAX_REMEMBERED,
     Plan,
     head_path,
     labelled,
@@ -30,7 +29,7 @@ from vta_cli.pipelines.labelled import (
 from vta_cli.pipelines.lanes import Lane
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.raters import answers_of, ceiling_notes, rater_figures
-from vta_cli.pipelines.remembered import remember
+from vta_cli.pipelines.remembered import LABELS, by_judgement, remember
 from vta_cli.pipelines.sources import Source, refs_of
 from vta_cli.pipelines.spaces import default_threshold
 from vta_cli.pipelines.train_gradients import (
@@ -171,11 +170,6 @@ def _meta(
 ) -> dict[str, object]:
     """Return what the head says of itself."""
     final = report.members[-1]
-    remembered = {}
-    if len(judged.keys) <= MAX_REMEMBERED:
-        for side, wanted in (("positive", 1), ("negative", 0)):
-            rows = judged.keys[judged.targets == wanted]
-            remembered[side] = [row.tobytes().hex() for row in rows]
     return {
         "name": plan.name,
         "vta": vta_cli.__version__,
@@ -195,7 +189,10 @@ def _meta(
         "margins": {"left": report.margins.left, "right": report.margins.right},
         "thresholds": {item.name: _number(item.value) for item in report.thresholds},
         "seed": plan.seed,
-        "labels": remembered,
+        LABELS: by_judgement(
+            (row.tobytes().hex() for row in judged.keys),
+            ("positive" if target else "negative" for target in judged.targets),
+        ),
     }
 
 

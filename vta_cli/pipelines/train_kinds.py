@@ -30,7 +30,7 @@ from vta_cli.pipelines.labelled import (
 from vta_cli.pipelines.lanes import Lane
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.raters import answers_of, ceiling_notes, questions_of, rater_figures
-from vta_cli.pipelines.remembered import remember
+from vta_cli.pipelines.remembered import LABELS, by_judgement, remember, words
 from vta_cli.pipelines.spaces import default_threshold
 from vta_cli.pipelines.train_gradients import (
     checkpointed,
@@ -117,10 +117,12 @@ def train_labels(
                 n_folds=plan.n_folds, seed=plan.seed, progress=tell, gradients=by,
             )  # fmt: skip
         answers = {} if wanted.pairs is not None else answers_of(report.suspects, judged.keys)
+        names = [row.tobytes().hex() for row in judged.keys]
         head = head.with_meta(
             recipes=[space.recipe.to_json() for space in known.spaces],
             **_meta(plan, known.spaces, report),
             **remember(judged.keys, wanted.numbers, answers),
+            **{LABELS: by_judgement(names, words(wanted, len(names)))},
         )
         if states:
             save_beside(path, states[0], report.curve)
