@@ -53,8 +53,8 @@ CASES = {
     ),
     "pairs": (["--pairs", "pairs.csv"], "pairs", 0.5, "won 2 of 2"),
 }
-"""Options of `vta train`, the head that it chooses, a score between the two groups, and a pattern of
-what was said of a liked picture in the middle."""
+"""Options of `vta train`, the head that it chooses, a score between the two groups, and a pattern
+of what was said of a liked picture in the middle."""
 
 
 @pytest.mark.parametrize("case", list(CASES))

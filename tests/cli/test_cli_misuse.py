@@ -240,3 +240,25 @@ def test_the_command_of_a_hint_can_be_pasted():
     ]  # fmt: skip
     assert Source(["a"], backbones=["onnx:n t.onnx"]).embed_line().endswith("'onnx:n t.onnx'")
     assert Source([]).embed_line() == "vta embed SOURCE"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["filter", "new", "--threshold", "0.5"], ["sort", "new"], ["score", "new"],
+        ["explain", "new/x.jpg"], ["similar", "new/x.jpg"], ["dedupe", "new"],
+    ],
+)  # fmt: skip
+def test_a_hint_to_embed_names_the_store_that_was_named(trained_folder, vta, words):
+    new = trained_folder / "new"
+    new.mkdir()
+    (new / "x.jpg").write_bytes((trained_folder / "pics/p00.jpg").read_bytes() + b"\0")
+    (trained_folder / "other").mkdir()
+    (trained_folder / ".vta").rename(trained_folder / "other/.vta")
+    ran = vta(*words, "--store", "other/.vta", cwd=trained_folder)
+    assert ran.code == 2
+    assert "error[not-embedded]" in ran.err
+    line = next(one for one in ran.err.splitlines() if "vta embed" in one)
+    again = shlex.split(line[line.index("vta embed") :])
+    assert vta(*again[1:], cwd=trained_folder).code == 0
+    assert vta(*words, "--store", "other/.vta", cwd=trained_folder).code == 0

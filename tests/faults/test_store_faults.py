@@ -460,7 +460,7 @@ def test_a_read_only_file_system(small_disk):
             store.catalogue.record([Entry("/p/b", 1, 1, bytes(32))])
             assert check(store).clean
             with pytest.raises(StoreError) as caught:
-                fill(store.space(recipe()), *SECOND)
+                store.space(recipe()).writer()  # before any work is done
             assert caught.value.slug == "store-read-only"
     with pytest.raises(StoreError) as caught:
         Store.open(small_disk / "t", create=True)

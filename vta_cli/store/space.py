@@ -1,6 +1,7 @@
 """A space: all vectors of one recipe, found by key, read as memory maps."""
 
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -72,7 +73,7 @@ class Space:
     recipe : Recipe
         Identity of the space.
     root : Path
-        The store's folder, for messages.
+        The store's folder, for messages and to see whether it may be written.
     read_only : bool
         Refuse to make writers.
     """
@@ -308,13 +309,14 @@ class Space:
         Raises
         ------
         StoreError
-            ``store-read-only`` if the store was opened so.
+            ``store-read-only`` if the store was opened so, or its folder may not be written.
         """
-        if self._read_only:
+        if self._read_only or not os.access(self._root, os.W_OK):
+            why = "was opened for reading only" if self._read_only else "cannot be written"
             raise StoreError(
                 "store-read-only",
-                f"store {self._root} was opened for reading only",
-                hint="give another store with --store",
+                f"store {self._root} {why}",
+                hint="change its permissions or give another store with --store",
             )
         return ShardWriter(
             self._medium,
