@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from sitting import WAIT_S, learnt, liked, until
 
+from vta_cli.backbones.registry import load
 from vta_cli.errors import UnreadableImageError
 from vta_cli.labels.journal import read_journal
+from vta_cli.pipelines import lanes
 from vta_cli.pipelines.label import Plan, Session
 from vta_cli.pipelines.label_cup import Cups
 from vta_cli.pipelines.label_load import Inputs, Loader
@@ -26,6 +28,9 @@ def test_missing_vectors_are_embedded_behind(folder, sit, monkeypatch):
     monkeypatch.setattr("vta_cli.pipelines.label_pool.SKETCH_DIM", 16)
     monkeypatch.setattr("vta_cli.pipelines.label_pool.EXACT_FLOATS", 0)
     monkeypatch.setattr("vta_cli.pipelines.label_load.BASIS_ROWS", 20)
+    monkeypatch.setattr("vta_cli.pipelines.label_load.FIRST_CHUNK", 4)
+    loads = []
+    monkeypatch.setattr(lanes, "load", lambda spec, **how: loads.append(spec) or load(spec, **how))
     shutil.copytree(folder / "pics", folder / "more")
     for at, file in enumerate(sorted((folder / "more").iterdir())):
         file.write_bytes(file.read_bytes() + bytes([at]))  # other content, same picture
@@ -36,6 +41,7 @@ def test_missing_vectors_are_embedded_behind(folder, sit, monkeypatch):
     until(lambda: session.loader.loading.step == "done")
     learnt(session)
     assert session.state()["vectors"] == 24
+    assert len(loads) == 1  # and not for each chunk
     assert np.isfinite(session.pool.scores).all()
     assert session.pool.vectors.shape[1] == len(session.learner.fit.head.coef) == 16
     right = [liked(item) == (item["score"] > 0.5) for item in session.grid("liked", 24)]

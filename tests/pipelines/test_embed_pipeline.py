@@ -80,6 +80,30 @@ def test_second_run_calls_nothing_and_loads_nothing(drawn, tmp_path, lane_of):
         assert lane_of.loads == ["fake:a"]
 
 
+def test_a_lane_may_keep_its_network_from_one_run_to_the_next(drawn, tmp_path, lane_of):
+    """It is loaded once; copies of what was embedded or refused before are told as ever."""
+    whole = (drawn / "pics/p00.jpg").read_bytes()
+    cut = whole[:300]
+    files = {"a/1.jpg": whole, "a/cut.jpg": cut, "b/1.jpg": whole, "b/2.jpg": whole + b"x"}
+    for name, data in (files | {"b/cut.jpg": cut}).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    with Store.open(tmp_path / "s", create=True) as store:
+        fake = Fake("fake:a", SMALL)
+        lane = lane_of(store, fake)
+        lane.keeps = True
+        first, second, third = (
+            embed(store, Source([str(tmp_path / name)]), [lane], Silent()) for name in "abb"
+        )
+    assert [one.embedded["fake:a"] for one in (first, second, third)] == [1, 1, 0]
+    assert [one.skips.total() for one in (first, second, third)] == [1, 1, 1]
+    assert (first.n_known, second.n_known) == (0, 1)
+    assert lane_of.loads == ["fake:a"]
+    assert fake.closed == 0
+    lane.release()
+    assert fake.closed == 1
+
+
 def test_vectors_belong_to_their_images(drawn, tmp_path, lane_of):
     """Each key's vector is what the backbone makes of that image, for both kinds of backbone."""
     from PIL import Image

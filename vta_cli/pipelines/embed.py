@@ -144,7 +144,7 @@ def embed(
         If a backbone cannot be had.
     """
     report = EmbedReport()
-    start = time.perf_counter()
+    start, before = time.perf_counter(), [lane.n_embedded for lane in lanes]
     with (
         one_thread_each([lane.spec.family for lane in lanes]),
         StopRequest() as stop,
@@ -159,7 +159,9 @@ def embed(
             if stop.requested:
                 break
     report.interrupted = stop.requested
-    report.embedded = {lane.spec.name: lane.n_embedded for lane in lanes}
+    report.embedded = {
+        lane.spec.name: lane.n_embedded - n for lane, n in zip(lanes, before, strict=True)
+    }
     report.seconds = time.perf_counter() - start
     return report
 

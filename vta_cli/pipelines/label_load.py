@@ -449,6 +449,16 @@ class Loader:
         self._on_vectors(rows)
 
     def _embed_rest(self) -> None:
+        """Embed what waits; the networks are loaded once for all chunks."""
+        for lane in self._lanes:
+            lane.keeps = True
+        try:
+            self._embed_chunks()
+        finally:
+            for lane in self._lanes:
+                lane.release()
+
+    def _embed_chunks(self) -> None:
         waiting = self._in_order()
         self.loading.step, self.loading.n_done, self.loading.n_total = "embed", 0, len(waiting)
         tried: set[str] = set()
@@ -457,9 +467,7 @@ class Loader:
             chunk = [self._where(path) for path in waiting[:size]]
             done = self.loading.n_done
             watch = _Watch(self.loading, self._stop)
-            engine = self._inputs.engine
-            lanes = [Lane(self._store, spec, engine, watch, self.view) for spec in self.specs]
-            embed(self._store, listed(chunk), lanes, watch)
+            embed(self._store, listed(chunk), self._lanes, watch)
             self.loading.n_done = done + len(chunk)
             self._after(chunk)
             tried.update(chunk)

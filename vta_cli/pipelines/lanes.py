@@ -145,7 +145,7 @@ class Lane:
     """One backbone of a run with its space in the store.
 
     `recipe` is None until it is known; for a network whose weights are not here yet that takes
-    loading it.
+    loading it. With `keeps` the network stays loaded from one run to the next, until `release`.
     """
 
     store: Store
@@ -154,6 +154,7 @@ class Lane:
     progress: Progress
     view: View = "whole"
     recipe: Recipe | None = None
+    keeps: bool = False
     n_embedded: int = 0
     _backbone: Backbone | None = None
     _space: Space | None = None
@@ -317,16 +318,22 @@ class Lane:
             self._writer.append_skips([(key, reason, detail)])
 
     def close(self) -> None:
-        """Run what is left, commit it, and let the network go."""
+        """Run what is left, commit it, and let the network go unless the lane `keeps` it."""
         try:
             self.flush()
         finally:
             writer, self._writer = self._writer, None
             if writer is not None:
                 writer.__exit__(None, None, None)
-            if self._backbone is not None:
-                self._backbone.close()
-                self._backbone = None
+            self._claimed.clear()  # what was embedded is in the space now
+            if not self.keeps:
+                self.release()
+
+    def release(self) -> None:
+        """Let go of the network and its memory; it is loaded again when it is needed."""
+        if self._backbone is not None:
+            self._backbone.close()
+            self._backbone = None
 
 
 def key_rows(keys: Sequence[bytes]) -> Keys:
