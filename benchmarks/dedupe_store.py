@@ -85,7 +85,7 @@ def dedupe(folder: Path, *, fresh: bool, margin: float | None) -> None:
     with Store.open(folder / "store") as store:
         report = run(
             store, Source(), [store.space(RECIPE)], Silent(),
-            threshold=THRESHOLD, margin=margin, fresh=fresh,
+            threshold=THRESHOLD, margin=margin, fresh=fresh, look=False,
         )  # fmt: skip
     print(
         json.dumps(

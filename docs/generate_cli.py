@@ -9,13 +9,13 @@ os.environ["TERM"] = "dumb"
 for _name in [name for name in os.environ if name.startswith("VTA_")]:
     del os.environ[_name]
 
-from typer.testing import CliRunner  # noqa: E402 - the environment has to be set first
+from typer.main import get_command  # noqa: E402 - the environment has to be set first
+from typer.testing import CliRunner  # noqa: E402
 
 from vta_cli.cli import app  # noqa: E402
 from vta_cli.commands.table import COMMANDS  # noqa: E402
 
 TARGET = Path(__file__).parent / "cli.md"
-GROUPS = {"store": ("info", "check", "compact", "gc"), "heads": ("list", "show")}
 HEAD = """# The command line
 
 Generated from `--help` by `make docs`; `make lint` checks that it is up to date.
@@ -29,9 +29,11 @@ def page() -> str:
     """Return the page as Markdown."""
     parts = [HEAD]
     calls: list[tuple[str, ...]] = [()]
+    root = get_command(app)
     for name in COMMANDS:
         calls.append((name,))
-        calls.extend((name, verb) for verb in GROUPS.get(name, ()))
+        command = root.get_command(None, name)  # type: ignore[attr-defined]  # it is a group
+        calls.extend((name, verb) for verb in getattr(command, "commands", ()))
     for call in calls:
         result = CliRunner().invoke(app, [*call, "--help"], prog_name="vta", color=False)
         if result.exit_code:

@@ -116,6 +116,16 @@ def test_against_the_rest_of_the_store(folders, vta):
         "pics", "liked", "disliked",
     }  # fmt: skip
     assert "left out of the library: 5 gone-or-changed" in ran.err
+    # nor is one of them kept, and the files that there are taken aside for it
+    ran = vta("dedupe", *ask[3:], "--keep", "first", cwd=folders)
+    assert {row[1].split("/")[0] for row in rows_of(ran.out)} <= {
+        "pics", "newer", "liked", "disliked",
+    }  # fmt: skip
+    assert "left out: 5 gone-or-changed" in ran.err
+    ran = vta("filter", "--threshold", "0", "--copy-to", "out", cwd=folders)
+    assert ran.code == 1, ran.err
+    assert "5 of" in ran.err
+    assert "vta store gc --run" in ran.err
 
 
 def test_margin_tells_the_recall_of_both(folders, vta):

@@ -25,6 +25,8 @@ FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 FATAL = FULL | {errno.EROFS}
 """What no later step can do better."""
 FORBIDDEN = frozenset((errno.EACCES, errno.EPERM))
+GONE = "the file is gone"
+"""Why a step failed whose source is not there."""
 DOING = {
     Action.COPY: "copying",
     Action.HARDLINK: "linking",
@@ -318,7 +320,7 @@ def _reason(error: OSError, step: Step) -> str:
     if isinstance(error, FileExistsError):
         return "the name was taken meanwhile"
     if isinstance(error, FileNotFoundError) and not os.path.exists(step.source):  # noqa: PTH110
-        return "the file is gone"
+        return GONE
     if error.errno in FORBIDDEN:
         return "no permission"
     return (error.strerror or str(error)).lower()

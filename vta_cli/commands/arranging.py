@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import typer
 
-from vta_cli.arrange.execute import execute
+from vta_cli.arrange.execute import GONE, execute
 from vta_cli.arrange.plan import Action, Item, check_output, plan
 from vta_cli.arrange.undo import journals
 from vta_cli.arrange.undo import undo as undo_run
@@ -154,8 +154,18 @@ def arrange(
         raise ArrangeError(
             "some-failed",
             f"{len(outcome.failed):,} of {counted(len(steps), 'file')} could not be arranged",
-            hint="run the same command again: what is there already is left alone",
+            hint=_next_step({reason for _, reason in outcome.failed}),
         )
+
+
+def _next_step(reasons: set[str]) -> str:
+    """Return what to do about files that could not be arranged."""
+    if reasons == {GONE}:
+        return (
+            "they went away since: name the folder where they lie now; "
+            "`vta store gc --run` makes the store forget what is gone"
+        )
+    return "run the same command again: what is there already is left alone"
 
 
 def print_journals(journal_dir: Path) -> None:

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -29,6 +30,8 @@ KEEPS: tuple[str, ...] = ("best", "largest", "oldest", "first")
 BLOCK_ROWS = 4096
 ALIAS = "same-file"
 """Reason of paths that lead by symbolic links to a file that is compared under another path."""
+GONE = "gone-or-changed"
+"""Reason of a catalogued file that is not on disk as it was embedded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ def dedupe(
     model: Model | None = None,
     margin: float | None = None,
     fresh: bool = False,
+    look: bool = True,
 ) -> DedupeReport:
     """Group images that are equal or look alike.
 
@@ -111,6 +115,8 @@ def dedupe(
         As in `self_join`; where pairs may be lost by it, the report tells the measured recall.
     fresh : bool
         Compare all with all, whatever is remembered.
+    look : bool
+        Of a source without specs, leave out the files that are not on disk as they were embedded.
 
     Raises
     ------
@@ -118,7 +124,10 @@ def dedupe(
         If no image of the source has vectors.
     """
     report = DedupeReport()
-    images = without_aliases(images_of(store, source, spaces, report.reasons), report.reasons)
+    images = images_of(store, source, spaces, report.reasons)
+    if look and not source.specs:
+        images = on_disk(images, report.reasons)
+    images = without_aliases(images, report.reasons)
     report.n_images = len(images)
     report.refs = [image.ref for image in images]
     require_candidates(images, source, report.reasons)
@@ -201,6 +210,25 @@ def images_of(
             reasons[NOT_EMBEDDED] += int(lacks.sum())
         found.extend(image for image, lack in zip(usable, lacks, strict=True) if not lack)
     return found
+
+
+def on_disk(images: list[Candidate], reasons: Counter[str]) -> list[Candidate]:
+    """Leave out files that were catalogued once: nothing goes aside for a file that is not there.
+
+    Most of all of a folder that was renamed: its old paths are in the catalogue still.
+    """
+    kept = []
+    for image in images:
+        try:
+            stat = Path(image.ref.path).stat()
+        except OSError:
+            reasons[GONE] += 1
+            continue
+        if (stat.st_size, stat.st_mtime_ns) == (image.ref.size_bytes, image.ref.mtime_ns):
+            kept.append(image)
+        else:
+            reasons[GONE] += 1
+    return kept
 
 
 def without_aliases(images: list[Candidate], reasons: Counter[str]) -> list[Candidate]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from vta_cli.pipelines.dedupe import (
     collect,
     images_of,
     keep_order,
+    on_disk,
     require_candidates,
     without_aliases,
 )
@@ -32,9 +32,6 @@ from vta_cli.pipelines.sources import Source
 from vta_cli.pipelines.spaces import SpaceRows
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
-
-GONE = "gone-or-changed"
-"""Reason of a catalogued file of the library that is not on disk as it was embedded."""
 
 
 def dedupe_against(
@@ -79,7 +76,7 @@ def dedupe_against(
     paths = {image.ref.path for image in new}
     known = [image for image in known if image.ref.path not in paths]
     if not library.specs:
-        known = _on_disk(known, report.library_reasons)
+        known = on_disk(known, report.library_reasons)
     new, known = _one_path_a_file(new, known, report)
     if not known:
         raise UsageError(
@@ -165,25 +162,6 @@ def _collect_taken(
             report.n_equal += len(images) - n_near
             report.n_in_library += len(images)
     report.n_groups = len(taken)
-
-
-def _on_disk(images: list[Candidate], reasons: Counter[str]) -> list[Candidate]:
-    """Leave out files that were catalogued once: nothing goes aside for a file that is not there.
-
-    Most of all a new folder that was renamed: its old paths are in the catalogue still.
-    """
-    kept = []
-    for image in images:
-        try:
-            stat = Path(image.ref.path).stat()
-        except OSError:
-            reasons[GONE] += 1
-            continue
-        if (stat.st_size, stat.st_mtime_ns) == (image.ref.size_bytes, image.ref.mtime_ns):
-            kept.append(image)
-        else:
-            reasons[GONE] += 1
-    return kept
 
 
 def _one_path_a_file(
