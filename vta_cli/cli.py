@@ -27,13 +27,22 @@ def _print_error(error: VtaError) -> None:
     sys.stderr.write(render(error, stream=sys.stderr) + "\n")
 
 
-def _hush(command: Any) -> None:
-    """Name in the help only those environment variables that are the usual way."""
+def _hush(command: Any, prefix: str) -> None:
+    """Name in the help only those environment variables that are the usual way.
+
+    The parser makes the others of its own name for an option; where that is not how the option is
+    spelled, the spelled one is what the user can know.
+    """
+    from vta_cli.config import option_words  # noqa: PLC0415 - `vta --help` needs none of it
+
     for param in command.params:
         if param.envvar is None:
             param.show_envvar = False
-    for child in getattr(command, "commands", {}).values():
-        _hush(child)
+            word = option_words(param)[0]
+            if word != param.name:
+                param.envvar = f"{prefix}_{word.upper()}"
+    for name, child in getattr(command, "commands", {}).items():
+        _hush(child, f"{prefix}_{name.upper()}")
 
 
 class LazyGroup(TyperGroup):
@@ -52,7 +61,7 @@ class LazyGroup(TyperGroup):
             module = importlib.import_module(COMMANDS[cmd_name][0])
             command = typer.main.get_command(module.app)
             command.name = cmd_name
-            _hush(command)
+            _hush(command, f"VTA_{cmd_name.upper()}")
             self.commands[cmd_name] = command
         return self.commands[cmd_name]
 
@@ -185,15 +194,13 @@ def root(
     3 done but something was skipped and --strict was given, 130 interrupted (work is kept).
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
     del debug, version
-    from vta_cli.config import check_keys, load_settings  # noqa: PLC0415
+    from vta_cli.config import load_settings, own_settings  # noqa: PLC0415
 
     ctx.default_map = load_settings(config, tuple(COMMANDS))
     called = ctx.invoked_subcommand or ""
     if ctx.default_map.get(called):
         command = ctx.command.get_command(ctx, called)  # type: ignore[attr-defined]  # LazyGroup's
-        # `store_path` reaches every command as `store`, those without one included
-        known = [str(p.name) for p in command.params] + list(getattr(command, "commands", ()))
-        check_keys(called, ctx.default_map[called], [*known, "store"])
+        ctx.default_map[called] = own_settings(called, ctx.default_map[called], command)
 
 
 def _stand_in_streams() -> None:

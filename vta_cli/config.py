@@ -8,7 +8,7 @@ is TOML with one table per command, and `store_path` above them for all, e.g.::
     [embed]
     preset = "vta1"
 
-Unknown tables are refused here, unknown keys when the command is called (`check_keys`), each with
+Unknown tables are refused here, unknown keys when the command is called (`own_settings`), each with
 the nearest name that exists.
 """
 
@@ -75,32 +75,86 @@ def load_settings(explicit: Path | None, commands: Sequence[str]) -> dict[str, A
                 f"{path}: `{table}` is neither a command nor store_path",
                 hint=nearest(table, commands),
             )
-    settings = {
-        table: {key.replace("-", "_"): value for key, value in values.items()}
-        for table, values in data.items()
-    }
+    folder = path.parent.resolve()
+    settings = {table: _placed(folder, values) for table, values in data.items()}
     if store_path is not None:
-        place = str((path.parent / str(store_path)).resolve())
+        place = str(Path(_from(folder, str(store_path))).resolve())
         settings = {name: {"store": place} | settings.get(name, {}) for name in commands}
     return settings
 
 
-def check_keys(command: str, settings: Mapping[str, Any] | None, known: Iterable[str]) -> None:
-    """Refuse settings of `command` that it does not have.
+def _placed(folder: Path, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table, and those in it, with the parser's spelling of keys and whole paths."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if isinstance(value, dict):
+            found[name] = _placed(folder, value)
+        elif name == "store":
+            found[name] = _from(folder, str(value))
+        elif name == "weights":
+            found[name] = _weights_from(folder, str(value))
+        else:
+            found[name] = value
+    return found
+
+
+def _from(folder: Path, path: str) -> str:
+    """Let a relative path count from the file that it stands in."""
+    return str(folder / Path(path).expanduser())
+
+
+def _weights_from(folder: Path, text: str) -> str:
+    """Do the same to each path of ``PATH`` or ``NAME=PATH,NAME=PATH``."""
+    if Path(whole := _from(folder, text)).exists():
+        return whole
+    places = []
+    for part in text.split(","):
+        name, equals, path = part.partition("=")
+        places.append(f"{name}={_from(folder, path)}" if equals else _from(folder, part))
+    return ",".join(places)
+
+
+def option_words(param: Any) -> list[str]:
+    """Return how an option of the parser is spelled in a settings file: ``--top`` is ``top``."""
+    if param.param_type_name != "option":
+        return [str(param.name)]
+    spelled = [opt[2:].replace("-", "_") for opt in param.opts if opt.startswith("--")]
+    return spelled or [str(param.name)]
+
+
+def own_settings(command: str, settings: Mapping[str, Any], parser: Any) -> dict[str, Any]:
+    """Return the settings of a command under the names that its parser has for its options.
 
     Raises
     ------
     UsageError
-        Naming the unknown key and the nearest known one.
+        Naming a key that the command does not have, and the nearest one that it has.
     """
-    names = sorted(known)
-    for key in settings or {}:
+    names = {word: str(param.name) for param in parser.params for word in option_words(param)}
+    below = getattr(parser, "commands", {})
+    names |= {name: name for name in below}
+    # `store_path` reaches every command as `store`, those without one included
+    names.setdefault("store", "store")
+    found = {}
+    for key, value in settings.items():
         if key not in names:
             raise UsageError(
                 "unknown-setting",
                 f"settings file: [{command}] has no `{key}`",
-                hint=nearest(key, names),
+                hint=nearest(key, sorted(names)),
             )
+        found[names[key]] = value
+    shared = {"store": found["store"]} if "store" in found else {}
+    for name, child in below.items():
+        if not isinstance(found.get(name, {}), dict):
+            raise UsageError(
+                "unknown-setting",
+                f"settings file: `{name}` of [{command}] is a command, not a value",
+                hint=f"write its settings below a line [{command}.{name}]",
+            )
+        found[name] = own_settings(f"{command}.{name}", shared | found.get(name, {}), child)
+    return found
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -168,6 +168,35 @@ def test_settings_file(trained_folder, vta):
     assert "top" in ran.err
     settings.write_text("[sorted]\ntop = 2\n")
     one_line(vta("sort", "pics", cwd=trained_folder), "unknown-setting", 2)
+    settings.write_text("[heads]\nlist = 2\n")
+    one_line(vta("heads", "list", cwd=trained_folder), "unknown-setting", 2)
+
+
+def test_settings_are_called_as_options_are(trained_folder, vta):
+    """`--format` is `format` and `VTA_SORT_FORMAT`, whatever the code calls it."""
+    settings = trained_folder / "vta.toml"
+    settings.write_text("[sort]\nformat = 'jsonl'\n")
+    assert vta("sort", "pics", cwd=trained_folder).out.startswith('{"rank": 1')
+    env = {"VTA_SORT_FORMAT": "csv"}
+    assert vta("sort", "pics", cwd=trained_folder, env=env).out.startswith("rank,")
+
+
+def test_paths_of_a_settings_file_count_from_it(trained_folder, vta):
+    """From a folder below, the store is found by all commands, those of groups too."""
+    below = trained_folder / "elsewhere/deeper"
+    below.mkdir(parents=True)
+    (trained_folder / ".vta").rename(trained_folder / "vectors")
+    settings = trained_folder / "elsewhere/vta.toml"
+    for text in ("store_path = '../vectors'", "[heads.list]\nstore = '../vectors'"):
+        settings.write_text(text)
+        ran = vta("heads", "list", cwd=below)
+        assert ran.code == 0, ran.err
+        assert "taste" in ran.out
+    settings.write_text("store_path = '../vectors'\n[embed]\nweights = 'nets,a=~/b'\n")
+    shown = vta("config", cwd=below).out
+    assert f"store          {(trained_folder / 'vectors').resolve()}" in shown
+    home = Path("~/b").expanduser()
+    assert f'weights = "{settings.parent.resolve()}/nets,a={home}"' in shown
 
 
 @pytest.mark.parametrize("name", ["noise.csv", "noise.tsv", "noise.jsonl"])

@@ -25,21 +25,25 @@ def config(ctx: typer.Context) -> None:
       [embed]
       preset = "vta1"
     """  # noqa: D301 - the \b keeps the parser from re-flowing the example
-    from vta_cli.config import check_keys
+    from vta_cli.config import own_settings
 
     root = ctx.find_root()
     explicit = root.params.get("config")
     path = settings_file(explicit)
     typer.echo(f"settings file  {path or f'none ({PROJECT_FILE} here or above, or --config)'}")
-    typer.echo(f"store          {upwards(STORE_FOLDER) or 'none here or above'}")
+    settings = root.default_map or {}
+    shared = settings.get("config", {}).get("store")  # `store_path`: this command has no --store
+    place = os.environ.get("VTA_STORE") or shared or upwards(STORE_FOLDER)
+    typer.echo(f"store          {place or 'none here or above'}")
     for name in sorted(os.environ):
         if name.startswith("VTA_"):
             typer.echo(f"environment    {name}={os.environ[name]}")
-    for command, values in (root.default_map or {}).items():
+    for command, values in settings.items():
         if not values:
             continue
         parser = typer.main.get_command(importlib.import_module(COMMANDS[command][0]).app)
-        known = [str(p.name) for p in parser.params] + list(getattr(parser, "commands", ()))
-        check_keys(command, values, [*known, "store"])
+        own_settings(command, values, parser)
         for key, value in values.items():
+            if key == "store" and value == shared:
+                continue
             typer.echo(f"[{command}]  {key} = {json.dumps(value)}")
