@@ -96,6 +96,18 @@ def test_a_moved_symbolic_link_leads_where_it_led(tmp_path):
     assert snapshot(tmp_path / "photos") == before
 
 
+def test_a_link_that_is_moved_out_of_a_linked_folder_leads_where_it_led(tmp_path):
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "far" / "1.jpg").write_bytes(b"one")
+    (tmp_path / "far" / "deep" / "link.jpg").symlink_to("../1.jpg")
+    (tmp_path / "photos").symlink_to(tmp_path / "far" / "deep")
+    item = Item(str(tmp_path / "photos" / "link.jpg"), "link.jpg")
+
+    execute(plan([item], tmp_path / "out", Action.MOVE), tmp_path / "journal", command="")
+
+    assert (tmp_path / "out" / "link.jpg").read_bytes() == b"one"
+
+
 def test_what_cannot_be_done_is_told_and_the_rest_goes_on(tmp_path):
     steps = make_plan(tmp_path, Action.COPY)
     (tmp_path / "photos" / "1.jpg").unlink()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,35 @@ def test_the_only_copy_is_never_removed(tmp_path, action):
     assert (tmp_path / "out" / "picked" / "1.jpg").read_bytes() == b"one"
     assert report.removed == 3
     assert "only copy" in report.left[0][1]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_source_folder_that_became_a_link_to_the_output_loses_no_file(tmp_path, action):
+    outcome, _ = run(tmp_path, action)
+    (tmp_path / "photos").rename(tmp_path / "aside")
+    (tmp_path / "photos").symlink_to(tmp_path / "out" / "picked")
+    if action is not Action.SYMLINK:
+        shutil.rmtree(tmp_path / "aside")
+
+    report = undo(outcome.journal)
+
+    if action is Action.SYMLINK:
+        assert (tmp_path / "aside" / "1.jpg").read_bytes() == b"one"
+    else:
+        assert (tmp_path / "out" / "picked" / "1.jpg").read_bytes() == b"one"
+        assert (report.removed, report.restored, len(report.left)) == (0, 0, 4)
+
+
+def test_the_last_copy_of_what_its_source_was_is_not_removed(tmp_path):
+    outcome, _ = run(tmp_path, Action.COPY)
+    (tmp_path / "photos" / "1.jpg").write_bytes(b"a crop")
+    os.utime(tmp_path / "photos" / "empty.jpg")  # touched, and still the same
+
+    report = undo(outcome.journal)
+
+    assert (tmp_path / "out" / "picked" / "1.jpg").read_bytes() == b"one"
+    assert report.removed == 3
+    assert "source was changed" in report.left[0][1]
 
 
 def test_what_the_user_removed_is_no_trouble(tmp_path):

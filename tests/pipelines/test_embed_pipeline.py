@@ -2,13 +2,17 @@
 
 import os
 import shutil
+import signal
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from vta_cli.backbones.protocol import BackboneSpec
+from vta_cli.pipelines import embed as embed_module
 from vta_cli.pipelines import lanes as lanes_module
+from vta_cli.pipelines.crew import CrewLostError
 from vta_cli.pipelines.embed import embed
 from vta_cli.pipelines.lanes import Engine, Lane
 from vta_cli.pipelines.progress import Silent
@@ -244,6 +248,68 @@ def test_failing_backbone_keeps_what_was_sealed(drawn, tmp_path, lane_of):
         report = embed(store, Source([str(drawn / "pics")]), [lane_of(store, good)], Silent())
         assert report.n_images == 24
         assert sum(good.batches) == 12
+
+
+def test_a_device_that_fails_at_the_end_leaves_nothing_for_the_next_run(drawn, tmp_path, lane_of):
+    """A lane that keeps its network gives no vector of then to an image of now."""
+
+    class Failing(Fake):
+        n_ahead, fails = 1, True
+
+        def start(self, batch):
+            rows = self.embed(batch)
+
+            def fetch():
+                if self.fails:
+                    raise RuntimeError("device lost")
+                return rows
+
+            return fetch
+
+    for number in range(4):
+        (tmp_path / f"{number % 2}").mkdir(exist_ok=True)
+        shutil.copy(drawn / f"pics/p0{number}.jpg", tmp_path / f"{number % 2}/{number}.jpg")
+    with Store.open(tmp_path / "s", create=True) as store:
+        plain, fake = Fake("fake:plain", SMALL), Failing("fake:a", SMALL)
+        lane, sound = lane_of(store, fake), lane_of(store, plain)
+        lane.keeps = True
+        with pytest.raises(RuntimeError, match="device lost"):
+            embed(store, Source([str(tmp_path / "0")]), [lane], Silent())
+        fake.fails = False
+        for lanes in ([lane], [sound]):
+            embed(store, Source([str(tmp_path / "1")]), lanes, Silent())
+        keys = sound.space.keys()
+        assert len(keys) == 2
+        np.testing.assert_array_equal(lane.space.read(keys), sound.space.read(keys))
+
+
+def test_a_second_ctrl_c_ends_at_once(drawn, tmp_path, lane_of, monkeypatch):
+    """Also while a worker hangs; what it was at is not waited for."""
+    main, ended = threading.main_thread().ident, threading.Event()
+    both = threading.Barrier(2)
+
+    class Hung:
+        n_workers, ready, closed, alive = 2, True, False, True
+
+        def open(self, *_):
+            if both.wait() == 0:
+                signal.pthread_kill(main, signal.SIGINT)
+            ended.wait()
+            raise CrewLostError
+
+        def halt(self):
+            signal.raise_signal(signal.SIGINT)
+
+        def close(self):
+            self.closed = True
+            ended.set()
+
+    monkeypatch.setattr(embed_module, "hire", lambda *_: Hung())
+    monkeypatch.setattr(embed_module, "files_at_once", lambda _: 1)
+    with Store.open(tmp_path / "s", create=True) as store:
+        lane = lane_of(store, Fake("fake:a", SMALL))
+        with pytest.raises(KeyboardInterrupt):
+            embed(store, Source([str(drawn / "pics")]), [lane], Silent())
 
 
 def test_an_edit_that_sets_its_time_back_is_seen(drawn, tmp_path, lane_of):

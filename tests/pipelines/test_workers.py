@@ -248,6 +248,7 @@ def test_a_halted_crew_hands_out_what_is_done(drawn):
     crew = Crew(1, [])
     try:
         assert crew.wait()
+        assert [desk.at for desk in crew._desks] == [None]  # no file is to blame for its end
         asked = []
 
         def choose(place, content):

@@ -117,7 +117,8 @@ def move(source: str, destination: str, temp: str, announce: Announce) -> None:
     if stat.S_ISLNK(before.st_mode):
         target = os.readlink(source)  # noqa: PTH115 - str in and out
         if not os.path.isabs(target):  # noqa: PTH117
-            target = os.path.normpath(os.path.join(os.path.dirname(source), target))  # noqa: PTH118, PTH120
+            # as the system reads it: from where the link really lies, which ".." depends on
+            target = os.path.join(os.path.realpath(os.path.dirname(source)), target)  # noqa: PTH118, PTH120
         os.symlink(target, destination)  # noqa: PTH211
         _drop(source, destination)
         return

@@ -15,6 +15,7 @@ from vta_cli.errors import ArrangeError, UsageError
 
 CHANGED = "it was changed since"
 ONLY_COPY = "its source is gone: this may be the only copy"
+OTHER_SOURCE = "its source was changed since: this may be the only copy of what it was"
 OCCUPIED = "its old place is taken"
 
 
@@ -72,8 +73,9 @@ def undo(journal: Path, *, dry_run: bool = False) -> UndoReport:
     """Take back a run.
 
     Copies and hard links are removed if they are as they were made and their source is still
-    there; symbolic links if they still lead where they led; moved files go back if their old place
-    is free. Folders that the run made go if they are empty. The journal is then marked as undone.
+    there, a file of its own with the same content; symbolic links if they still lead where they
+    led; moved files go back if their old place is free. Folders that the run made go if they are
+    empty. The journal is then marked as undone.
     An undo that was interrupted can be repeated.
 
     Parameters
@@ -196,19 +198,42 @@ class _Undo:
 def _equal(source: str, destination: str) -> bool:
     """Tell whether two names hold the same bytes, so that one of them can go."""
     if os.path.samestat(os.lstat(source), os.lstat(destination)):
-        return True
+        return not _one_name(source, destination)
     with contextlib.suppress(OSError):
         plain = not os.path.islink(source) and os.path.isfile(source)  # noqa: PTH113, PTH114
         return plain and filecmp.cmp(source, destination, shallow=False)
     return False
 
 
+def _one_name(source: str, destination: str) -> bool:
+    """Tell whether two paths of one file lead to the same name of it, as by a linked folder.
+
+    Then removing either loses the file.
+    """
+    if os.lstat(destination).st_nlink < 2:
+        return True
+    folders = (os.stat(os.path.dirname(path)) for path in (source, destination))  # noqa: PTH116, PTH120
+    same_name = os.path.basename(source) == os.path.basename(destination)  # noqa: PTH119
+    return same_name and os.path.samestat(*folders)
+
+
 def _judge_copy(entry: Entry, made: Identity) -> str | None:
     """Return why a copy must stay, or None."""
-    here = Identity.of(entry.step.destination)
-    if not here.same_content(made):
+    source, destination = entry.step.source, entry.step.destination
+    if not Identity.of(destination).same_content(made):
         return CHANGED
-    return None if os.path.exists(entry.step.source) else ONLY_COPY  # noqa: PTH110
+    try:
+        there = os.stat(source)  # noqa: PTH116
+        if os.path.samestat(there, os.lstat(destination)):
+            return ONLY_COPY
+        # a copy has the time of its source, as far as the file system keeps it
+        if (there.st_size, there.st_mtime_ns) == (made.size_bytes, made.mtime_ns):
+            return None
+        return None if filecmp.cmp(source, destination, shallow=False) else OTHER_SOURCE
+    except FileNotFoundError:
+        return ONLY_COPY
+    except OSError:
+        return OTHER_SOURCE
 
 
 def _judge_hardlink(entry: Entry, made: Identity) -> str | None:

@@ -220,6 +220,7 @@ class Crew:
                 send(control, {"do": "fork"})
                 self._pids.append(receive(control)["pid"])
                 self._desks.append(Desk(number))
+                self._desks[-1].at = None  # at no file yet, so that its end is no file's fault
                 if self._halted:
                     self.halt()
                 return _Worker(self._pids[-1], ours, self._desks[-1])

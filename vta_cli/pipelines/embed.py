@@ -268,16 +268,17 @@ class _Run:
                     for outcome in future.result():
                         self._take(outcome)
                     done(n_files)
-            except BaseException:
-                self._dismiss()
-                raise
-            finally:
                 for _, future in waiting:
                     future.cancel()
                 for _, future in waiting:
-                    if not future.cancelled() and self._stop.requested:
+                    if not future.cancelled():
                         for outcome in future.result():
                             self._take(outcome)
+            except BaseException:
+                for _, future in waiting:
+                    future.cancel()
+                self._dismiss()  # ends what is under way: nothing more is to be had of it
+                raise
 
     def _hire(self, n_images: int) -> None:
         """Get workers for a plan, if there are none and they are worth it."""

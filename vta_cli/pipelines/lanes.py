@@ -7,7 +7,8 @@ vectors in the store imports no torch.
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -276,9 +277,19 @@ class Lane:
         self._fetch(0)
         self._write()
 
+    @contextmanager
+    def _aligned(self) -> Iterator[None]:
+        """Let go of what is open if anything is raised: no vector may come under another key."""
+        try:
+            yield
+        except BaseException:
+            self._keys, self._counts, self._pixels, self._vectors = [], [], [], []
+            self._begun.clear()
+            raise
+
     def _run(self, n_pictures: int) -> None:
         """Run the first pictures of the open batch."""
-        try:
+        with self._aligned():
             backbone, pictures = self.backbone, self._pixels[:n_pictures]
             if isinstance(backbone, Ahead) and backbone.n_ahead:
                 self._begun.append(backbone.start(pictures))
@@ -286,31 +297,29 @@ class Lane:
             else:
                 self._vectors.append(backbone.embed(pictures))
             del self._pixels[:n_pictures]
-        except BaseException:  # vectors must not come to stand under other keys
-            self._keys, self._counts, self._pixels, self._vectors = [], [], [], []
-            self._begun.clear()
-            raise
 
     def _fetch(self, n_left: int) -> None:
         """Wait for the batches begun first, until only `n_left` are under way."""
-        while len(self._begun) > n_left:
-            self._vectors.append(self._begun.popleft()())
+        with self._aligned():
+            while len(self._begun) > n_left:
+                self._vectors.append(self._begun.popleft()())
 
     def _write(self) -> None:
         """Hand the images to the writer of which all readings have vectors."""
         if not self._vectors or self._writer is None:
             return
-        vectors = np.concatenate(self._vectors)  # (m, dim), readings of images in order
-        ends = np.cumsum(self._counts)
-        n = int(np.searchsorted(ends, len(vectors), side="right"))
-        n_done = int(ends[n - 1]) if n else 0
-        keys, counts = self._keys[:n], self._counts[:n]
-        del self._keys[:n], self._counts[:n]
-        self._vectors = [vectors[n_done:]] if n_done < len(vectors) else []
-        if n:
-            rows = all_views(vectors[:n_done], counts, self.space.recipe.n_views)
-            self._writer.append(key_rows(keys), rows)
-            self.n_embedded += n
+        with self._aligned():
+            vectors = np.concatenate(self._vectors)  # (m, dim), readings of images in order
+            ends = np.cumsum(self._counts)
+            n = int(np.searchsorted(ends, len(vectors), side="right"))
+            n_done = int(ends[n - 1]) if n else 0
+            keys, counts = self._keys[:n], self._counts[:n]
+            del self._keys[:n], self._counts[:n]
+            self._vectors = [vectors[n_done:]] if n_done < len(vectors) else []
+            if n:
+                rows = all_views(vectors[:n_done], counts, self.space.recipe.n_views)
+                self._writer.append(key_rows(keys), rows)
+                self.n_embedded += n
 
     def skip(self, key: bytes, reason: str, detail: str) -> None:
         """Record with the next shard that these bytes cannot be embedded."""
