@@ -178,9 +178,16 @@ def test_any_column_of_a_scores_file_can_be_sorted(sorted_out, vta):
     ranked = _rows(vta("sort", "both.csv", "--column", "stars", cwd=sorted_out).out)
     alone = _rows(vta("sort", "pics", "--model", "stars", cwd=sorted_out).out)
     assert [row["score"] for row in ranked] == [row["score"] for row in alone]
-    lost = vta("sort", "both.csv", "--column", "star", cwd=sorted_out)
-    assert lost.code == 2
-    assert "no-scores-file" in lost.err
+    # without a column that is there it is still no list of images to be scored anew
+    both = (sorted_out / "both.csv").read_text().splitlines()[1].split(",")
+    row = json.dumps({"path": both[0], "taste": float(both[1]), "stars": float(both[2])})
+    (sorted_out / "both.jsonl").write_text(row + "\n")
+    for file, column in (("both.csv", "star"), ("both.csv", "score"), ("both.jsonl", "score")):
+        lost = vta("sort", file, "--column", column, cwd=sorted_out)
+        assert lost.code == 2
+        assert "no-score-column" in lost.err
+        assert "path, taste, stars" in lost.err
+        assert "--column" in lost.err
 
 
 def test_scores_files_with_semicolons_are_read_as_tables_of_labels_are(sorted_out, vta):

@@ -193,7 +193,7 @@ def _columns(header: Sequence[str], name: str, column: str) -> tuple[int, int, i
         raise UsageError(
             "no-score-column",
             f"{name} has no column {column}",
-            hint=f"its columns are: {shown}; scores come from: vta score FOLDER > scores.csv",
+            hint=f"its columns are: {shown}; --column NAME says which one counts",
         )
     at_reason = header.index("reason") if "reason" in header else None
     return at_path, header.index(column), at_reason

@@ -1,7 +1,6 @@
 """Pick and rank: from a source or a scores file to the images that a rule keeps."""
 
 import heapq
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from vta_cli.records import ImageRef
 
 SCORE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 """What a scores file may be called."""
+ENDS = (b"path", b"reason")
+"""First and last column of what `vta score` writes."""
 BRACKETS = 10
 """Folders of a sort by bracket: one for each tenth of the score's range."""
 
@@ -201,10 +202,10 @@ def rank(scored: Iterable[Scored]) -> list[Scored]:
 
 
 def is_scores_file(spec: str, column: str = "score") -> bool:
-    """Tell whether a source is a file of scores: by suffix and by `column` in its first line.
+    """Tell whether a source is a file of scores: by suffix and by its first line.
 
-    Of a list of images, whose first line may be a path such as ``scores/a.jpg``, a column of that
-    name tells it apart.
+    Of a list of images, whose first line may be a path such as ``scores/a.jpg``, `column` tells it
+    apart, or what `vta score` begins and ends its rows with, whichever heads stand between.
     """
     path = Path(spec)
     if path.suffix.lower() not in SCORE_SUFFIXES or not path.is_file():
@@ -214,8 +215,10 @@ def is_scores_file(spec: str, column: str = "score") -> bool:
     with path.open("rb") as file:
         first = file.readline(65536).strip().removeprefix(b"\xef\xbb\xbf")
     if path.suffix.lower() == ".jsonl":
-        return first.startswith(b"{") and json.dumps(column).encode() in first
-    return column.encode() in [name.strip(b" \"'") for name in re.split(rb"[,;\t]", first)]
+        return first.startswith(b"{")
+    names = [name.strip(b" \"'") for name in re.split(rb"[,;\t]", first)]
+    written = len(names) > len(ENDS) and (names[0], names[-1]) == ENDS
+    return written or column.encode() in names
 
 
 def ranked_items(scored: Sequence[Scored]) -> list[Item]:
