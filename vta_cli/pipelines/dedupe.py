@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from vta_cli.pipelines.score import Model
 from vta_cli.pipelines.sources import NOT_EMBEDDED, Known, Source, known_refs
 from vta_cli.pipelines.spaces import SpaceRows
 from vta_cli.pipelines.views import as_read
-from vta_cli.records import ImageRef, Skip
+from vta_cli.records import KEY_BYTES, ImageRef, Keys, Skip
 from vta_cli.store.space import Space
 from vta_cli.store.store import Store
 
@@ -75,13 +75,73 @@ class DedupeReport:
     recall_library: Recall | None = None
 
 
-@dataclass(slots=True)
-class Candidate:
-    """An image that can be compared; `pixels` is 0 where they are not known."""
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Images that can be compared, column by column: an object each would be a gigabyte a million.
 
-    ref: ImageRef
-    key: bytes
-    pixels: int
+    Attributes
+    ----------
+    refs : list of ImageRef
+    keys : ndarray of shape (n, 32), uint8
+    pixels : ndarray of shape (n,), int64
+        0 where they are not known.
+    """
+
+    refs: list[ImageRef]
+    keys: Keys
+    pixels: NDArray[np.int64]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return the images of all parts, one after the other."""
+        return cls(
+            [ref for part in parts for ref in part.refs],
+            np.concatenate([np.empty((0, KEY_BYTES), np.uint8), *(part.keys for part in parts)]),
+            np.concatenate([np.empty(0, np.int64), *(part.pixels for part in parts)]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.refs)
+
+    def only(self, kept: NDArray[np.bool_]) -> "Images":
+        """Return the images that a mask of shape (n,) keeps."""
+        if kept.all():
+            return self
+        refs = [self.refs[at] for at in np.flatnonzero(kept).tolist()]
+        return Images(refs, self.keys[kept], self.pixels[kept])
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """The images of each content: `images[starts[i]:starts[i + 1]]` are places of equal images."""
+
+    images: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """Place of the first image of each content, shape (m,)."""
+        return self.images[self.starts[:-1]]
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Images of each content, shape (m,)."""
+        return np.diff(self.starts)
+
+    def of(self, content: int) -> list[int]:
+        """Return the places of the images of one content."""
+        places: list[int] = self.images[self.starts[content] : self.starts[content + 1]].tolist()
+        return places
+
+    def only(self, contents: NDArray[np.int64]) -> "Copies":
+        """Return some contents, in the order given."""
+        counts = self.counts[contents]
+        starts = _ends(counts)
+        shift = np.repeat(self.starts[contents] - starts[:-1], counts)
+        return Copies(self.images[shift + np.arange(len(shift))], starts)
 
 
 def dedupe(
@@ -127,22 +187,23 @@ def dedupe(
     images = images_of(store, source, spaces, report.reasons)
     if look and not source.specs:
         images = on_disk(images, report.reasons)
-    images = without_aliases(images, report.reasons)
-    report.n_images = len(images)
-    report.refs = [image.ref for image in images]
-    require_candidates(images, source, report.reasons)
+    own = own_paths(images)
+    if not own.all():
+        report.reasons[ALIAS] += int((~own).sum())
+    images = images.only(own)
+    report.n_images, report.refs = len(images), images.refs
+    require_images(images, source, report.reasons)
     # best first, so that the first image of a key is its keeper
-    copies = by_content([images[index] for index in keep_order(images, keep, model)])
-    distinct = list(copies)
-    keys = key_rows(distinct)
+    copies = by_content(images.keys, keep_order(images, keep, model))
+    keys = images.keys[copies.first]
     places = [space.locate(keys) for space in spaces]
     rows = [SpaceRows(space, place) for space, place in zip(spaces, places, strict=True)]
     marks = np.stack([s.marks(place) for s, place in zip(spaces, places, strict=True)], axis=1)
     memory = Memory(store, source, spaces, threshold, margin)
     before = None if fresh else memory.recall(keys, marks)
     report.n_remembered = 0 if before is None else len(before[0])
-    with progress.stage("compare", len(distinct)) as stage:
-        order = np.arange(len(distinct), dtype=np.int64)
+    with progress.stage("compare", len(copies)) as stage:
+        order = np.arange(len(copies), dtype=np.int64)
 
         def check(pairs: Pairs) -> None:
             if not pairs.lossless:
@@ -153,12 +214,11 @@ def dedupe(
             rows, threshold, order,
             margin=margin, progress=stage.advance, check=check, before=before,
         )  # fmt: skip
-    collect(report, [copies[key] for key in distinct], result.group, result.keeper,
-             result.similarity)  # fmt: skip
+    collect(report, images.refs, copies, result.group, result.keeper, result.similarity)
     return report
 
 
-def require_candidates(images: Sequence[Candidate], source: Source, reasons: Counter[str]) -> None:
+def require_images(images: Images, source: Source, reasons: Counter[str]) -> None:
     """Refuse a source of which no image can be compared.
 
     Raises
@@ -166,7 +226,7 @@ def require_candidates(images: Sequence[Candidate], source: Source, reasons: Cou
     UsageError
         ``not-embedded`` or ``no-images``.
     """
-    if images:
+    if len(images):
         return
     if reasons[NOT_EMBEDDED]:
         raise UsageError(
@@ -179,82 +239,94 @@ def require_candidates(images: Sequence[Candidate], source: Source, reasons: Cou
     )
 
 
-def by_content(images: Sequence[Candidate]) -> dict[bytes, list[Candidate]]:
-    """Return the images of each content, contents and images in the order given."""
-    copies: dict[bytes, list[Candidate]] = {}
-    for image in images:
-        copies.setdefault(image.key, []).append(image)
-    return copies
+def by_content(keys: Keys, order: NDArray[np.int64]) -> Copies:
+    """Return the images of each content, contents and images in the order given.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (n, 32), uint8
+    order : ndarray of shape (n,), int64
+        A permutation of the images' places.
+    """
+    whole = np.ascontiguousarray(keys[order]).view(f"V{KEY_BYTES}").ravel()
+    _, first, content = np.unique(whole, return_index=True, return_inverse=True)
+    by_first = np.argsort(first)
+    number = np.empty(len(first), np.int64)
+    number[by_first] = np.arange(len(first))
+    content = number[content.ravel()]
+    counts = np.bincount(content, minlength=len(first))
+    return Copies(order[np.argsort(content, kind="stable")], _ends(counts))
+
+
+def _ends(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
 def images_of(
     store: Store, source: Source, spaces: Sequence[Space], reasons: Counter[str]
-) -> list[Candidate]:
+) -> Images:
     """Return the images of a source that have vectors in all spaces; count the others."""
-    found: list[Candidate] = []
+    parts: list[Images] = []
     for batch in known_refs(store, source):
-        usable: list[Candidate] = []
+        refs: list[ImageRef] = []
+        names: list[bytes] = []
+        pixels: list[int] = []
         for item in batch:
             reason = _reason(item)
             if reason:
                 reasons[reason] += 1
             elif isinstance(item, Known) and item.entry is not None and item.entry.key is not None:
-                entry = item.entry
-                n_pixels = (entry.width or 0) * (entry.height or 0)
-                usable.append(Candidate(item.ref, item.entry.key, n_pixels))
-        if not usable:
+                refs.append(item.ref)
+                names.append(item.entry.key)
+                pixels.append((item.entry.width or 0) * (item.entry.height or 0))
+        if not refs:
             continue
-        keys = key_rows([image.key for image in usable])
+        keys = key_rows(names)
         lacks = np.logical_or.reduce([space.missing(keys) for space in spaces])
         if lacks.any():
             reasons[NOT_EMBEDDED] += int(lacks.sum())
-        found.extend(image for image, lack in zip(usable, lacks, strict=True) if not lack)
-    return found
+        parts.append(Images(refs, keys, np.array(pixels, np.int64)).only(~lacks))
+    return Images.joined(parts)
 
 
-def on_disk(images: list[Candidate], reasons: Counter[str]) -> list[Candidate]:
+def on_disk(images: Images, reasons: Counter[str]) -> Images:
     """Leave out files that were catalogued once: nothing goes aside for a file that is not there.
 
     Most of all of a folder that was renamed: its old paths are in the catalogue still.
     """
-    kept = []
-    for image in images:
-        try:
-            stat = Path(image.ref.path).stat()
-        except OSError:
-            reasons[GONE] += 1
-            continue
-        if (stat.st_size, stat.st_mtime_ns) == (image.ref.size_bytes, image.ref.mtime_ns):
-            kept.append(image)
-        else:
-            reasons[GONE] += 1
-    return kept
+    there = np.array([_is_there(ref) for ref in images.refs], np.bool_)
+    if not there.all():
+        reasons[GONE] += int((~there).sum())
+    return images.only(there)
 
 
-def without_aliases(images: list[Candidate], reasons: Counter[str]) -> list[Candidate]:
-    """Leave out paths that lead through symbolic links to a file that is there by its own path.
+def _is_there(ref: ImageRef) -> bool:
+    try:
+        stat = Path(ref.path).stat()
+    except OSError:
+        return False
+    return (stat.st_size, stat.st_mtime_ns) == (ref.size_bytes, ref.mtime_ns)
+
+
+def own_paths(images: Images) -> NDArray[np.bool_]:
+    """Tell which paths do not lead by symbolic links to a file that is there by another path.
 
     Such a path is no copy: to take the file itself aside as a duplicate would break the link that
-    was kept. Only equal content can be the same file, so nothing else is looked up on disk.
+    was kept. Only equal content can be the same file, so nothing else is looked up on disk. Of
+    several links to a file that is not there by its own path the first counts.
     """
-    n_paths = Counter(image.key for image in images)
-    real = {
-        image.ref.path: os.path.realpath(image.ref.path)
-        for image in images
-        if n_paths[image.key] > 1
-    }
-    own = {path for path, target in real.items() if path == target}
-    seen: set[str] = set()
-    kept = []
-    for image in images:
-        path = image.ref.path
-        target = real.get(path, path)
-        if target != path and (target in own or target in seen):
-            reasons[ALIAS] += 1
-            continue
-        seen.add(target)
-        kept.append(image)
-    return kept
+    copies = by_content(images.keys, np.arange(len(images)))
+    own = np.ones(len(images), np.bool_)
+    for content in np.flatnonzero(copies.counts > 1).tolist():
+        places = copies.of(content)
+        paths = [images.refs[place].path for place in places]
+        targets = [os.path.realpath(path) for path in paths]
+        seen = {path for path, target in zip(paths, targets, strict=True) if path == target}
+        for place, path, target in zip(places, paths, targets, strict=True):
+            if path != target and target in seen:
+                own[place] = False
+            seen.add(target)
+    return own
 
 
 def _reason(item: Known | Skip) -> str:
@@ -265,12 +337,12 @@ def _reason(item: Known | Skip) -> str:
     return item.entry.reason or ""
 
 
-def keep_order(images: Sequence[Candidate], keep: Keep, model: Model | None) -> NDArray[np.int64]:
+def keep_order(images: Images, keep: Keep, model: Model | None) -> NDArray[np.int64]:
     """Return the images' indices, the ones to keep first; ties in source order."""
     if keep == "largest":
-        value = np.array([-image.pixels for image in images], dtype=np.float64)
+        value = -images.pixels.astype(np.float64)
     elif keep == "oldest":
-        value = np.array([image.ref.mtime_ns for image in images], dtype=np.float64)
+        value = np.array([ref.mtime_ns for ref in images.refs], dtype=np.float64)
     elif keep == "best":
         if model is None:
             raise UsageError(
@@ -284,11 +356,10 @@ def keep_order(images: Sequence[Candidate], keep: Keep, model: Model | None) -> 
     return np.argsort(value, kind="stable").astype(np.int64)
 
 
-def _scores(images: Sequence[Candidate], model: Model) -> NDArray[np.float64]:
+def _scores(images: Images, model: Model) -> NDArray[np.float64]:
     scores = np.full(len(images), -np.inf)
     for start in range(0, len(images), BLOCK_ROWS):
-        part = images[start : start + BLOCK_ROWS]
-        keys = key_rows([image.key for image in part])
+        keys = images.keys[start : start + BLOCK_ROWS]
         rows = [space.locate(keys) for space in model.spaces]
         present = np.logical_and.reduce([row >= 0 for row in rows])
         blocks = [
@@ -300,17 +371,17 @@ def _scores(images: Sequence[Candidate], model: Model) -> NDArray[np.float64]:
 
 def collect(
     report: DedupeReport,
-    copies: Sequence[Sequence[Candidate]],
+    refs: Sequence[ImageRef],
+    copies: Copies,
     group: NDArray[np.int64],
     keeper: NDArray[np.bool_],
     similarity: NDArray[np.float32],
 ) -> None:
     """Number the groups by their keepers; equal bytes belong to the group of their content."""
     members: dict[int, list[int]] = {}
-    for index, label in enumerate(group):
-        if label >= 0:
-            members.setdefault(int(label), []).append(index)
-    alone = [[i] for i, label in enumerate(group) if label < 0 and len(copies[i]) > 1]
+    for index in np.flatnonzero(group >= 0).tolist():
+        members.setdefault(int(group[index]), []).append(index)
+    alone = [[i] for i in np.flatnonzero((group < 0) & (copies.counts > 1)).tolist()]
     clusters = sorted(
         [*members.values(), *alone], key=lambda c: min(c, key=lambda i: (not keeper[i], i))
     )
@@ -318,10 +389,10 @@ def collect(
         head = next((i for i in cluster if keeper[i]), cluster[0])
         ordered = [head, *(i for i in cluster if i != head)]
         for index in ordered:
-            for place, image in enumerate(copies[index]):
-                is_keeper = index == head and place == 0
+            for nth, place in enumerate(copies.of(index)):
+                is_keeper = index == head and nth == 0
                 near = 1.0 if index == head else float(similarity[index])
-                report.members.append(Member(number, image.ref, near, is_keeper))
-                report.n_equal += place > 0
-                report.n_near += place == 0 and index != head
+                report.members.append(Member(number, refs[place], near, is_keeper))
+                report.n_equal += nth > 0
+                report.n_near += nth == 0 and index != head
     report.n_groups += len(clusters)
