@@ -186,6 +186,14 @@ def test_similar_and_explain(trained_folder, vta):
     assert "nearest liked" in why.out
     assert "/liked/l" in why.out
     assert "/disliked/d" in why.out.partition("nearest disliked")[2]
+    assert "learnt from" not in why.out
+    # a folder that was moved is named where it lies now, and a label of the image itself is told
+    (trained_folder / "disliked").rename(trained_folder / "no")
+    assert vta("embed", "no", cwd=trained_folder).code == 0
+    why = vta("explain", "no/d00.jpg", cwd=trained_folder)
+    assert "labelled  negative: taste learnt from this image" in why.out
+    assert "/disliked/d" not in why.out
+    assert "/no/d" in why.out.partition("nearest disliked")[2]
 
 
 def test_names_with_odd_bytes_survive(trained_folder, vta):

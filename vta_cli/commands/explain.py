@@ -34,13 +34,16 @@ def explain(
         head = load_model(opened, model)
         why = run(opened, image, head, number, named=store)
     typer.echo(f"score     {why.score:.3f}  by {head.name}")
+    width = max([8, *map(len, why.members)])
     for name, value in why.members.items():
-        typer.echo(f"  {name:<10}{value:.3f}")
+        typer.echo(f"  {printable(name):<{width}}  {value:.3f}")
+    if why.said:
+        typer.echo(f"labelled  {printable(why.said)}: {head.name} learnt from this image")
     for title, side in why.near.items():
         typer.echo(f"nearest {title}")
         for item in side:
             beside = f"  {printable(item.said)}" if title == LABELLED else ""
-            typer.echo(f"  {item.similarity:.3f}{beside}  {printable(item.paths[0])}")
+            typer.echo(f"  {item.similarity:.3f}{beside}  {printable(item.path)}")
         if not side:
             typer.echo("  none among this head's labels")
     if not why.near:

@@ -33,6 +33,11 @@ class Near:
     similarity: float
     said: str = ""
 
+    @property
+    def path(self) -> str:
+        """The first path where the image still lies; the first if there is none."""
+        return next((path for path in self.paths if Path(path).exists()), self.paths[0])
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -46,11 +51,14 @@ class Explanation:
     near : dict of str to tuple of Near
         Of a head of yes and no the nearest ``liked`` and ``disliked`` images, of others the nearest
         ``labelled`` ones, most similar first; empty if the head does not remember its labels.
+    said : str
+        What the image itself was labelled when the head learnt from it; empty if it did not.
     """
 
     score: float
     members: dict[str, float]
     near: dict[str, tuple[Near, ...]]
+    said: str = ""
 
 
 def key_of_image(store: Store, image: str, spaces: Sequence[Space], named: Path | None) -> bytes:
@@ -170,7 +178,7 @@ def explain(
         rest = [one for one in said if one != key and (wanted is None or said[one] == wanted)]
         paths = [tuple(known.get(one, [one.hex()])) for one in rest]
         near[title] = tuple(_nearest(model.spaces, key, rest, paths, n_nearest, said))
-    return Explanation(float(score[0]), members, near)
+    return Explanation(float(score[0]), members, near, said.get(key, ""))
 
 
 def _sides(said: Mapping[bytes, str]) -> dict[str, str | None]:
