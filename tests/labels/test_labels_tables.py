@@ -53,7 +53,7 @@ def slug_of(call, *args, **options):
 class TestScores:
     def test_numbers_with_their_weights_and_raters(self, table):
         file = table(
-            "path,MOS,weight,rater\na.jpg,0.25,2,ann\nb.jpg,-3,,\na.jpg,1e1,,bob\nc.jpg,,,\n"
+            "path,MOS,Weight,RATER\na.jpg,0.25,2,ann\nb.jpg,-3,,\na.jpg,1e1,,bob\nc.jpg,,,\n"
         )
         labels = read_scores(file)
 
@@ -64,6 +64,8 @@ class TestScores:
         assert labels.problems == ("labels.csv: 1 row has no score and is left out",)
         assert raters(labels) == (("ann", 1), ("bob", 1))
         assert [label.value for label in of_rater(labels, "bob").labels] == [10.0]
+        lines = table('{"Path": "a.jpg", "Score": 1, "Rater": "ann"}', "s.jsonl")
+        assert raters(read_scores(lines)) == (("ann", 1),)
 
     def test_what_is_no_number_or_no_file_is_told_with_its_line(self, table):
         labels = read_scores(table("path,score\na.jpg,5\nb.jpg,good\nz.jpg,3\nc.jpg,inf\n"))

@@ -67,7 +67,7 @@ def _csv(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         delimiter = delimiter_of(header)
         reader = csv.reader(stream, delimiter=delimiter)
         try:
-            names = next(csv.reader(io.StringIO(header), delimiter=delimiter), [])
+            names = _spelled(next(csv.reader(io.StringIO(header), delimiter=delimiter), []))
             for cells in reader:
                 if any(cells[len(names) :]):
                     where = f"{file.name}:{reader.line_num + 1}"
@@ -98,7 +98,16 @@ def _json_lines(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     f"{file.name}:{number}: not a JSON object",
                     hint='each line is an object such as {"path": "a.jpg", "label": 1}',
                 )
-            yield number, record
+            yield number, dict(zip(_spelled(list(record)), record.values(), strict=True))
+
+
+def _spelled(names: list[str]) -> list[str]:
+    """Spell the optional columns as the readers ask for them; as all others, in any letter case."""
+    for known in (WEIGHT_COLUMN, RATER_COLUMN):
+        if known not in names:
+            at = next((place for place, name in enumerate(names) if plain(name) == known), None)
+            names = [known if place == at else name for place, name in enumerate(names)]
+    return names
 
 
 def parse_json(shown: str) -> Any:
