@@ -122,8 +122,17 @@ class Recipe:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; unknown fields raise `TypeError`."""
-        return cls(**{**data, "preprocess": Preprocess(**data["preprocess"])})
+        """Read what `to_json` wrote; unknown fields and values of other types raise `TypeError`."""
+        looks = Preprocess(**data["preprocess"])
+        made = cls(**{**data, "preprocess": looks})
+        numbers = (made.dim, made.n_views, looks.resize_px, looks.crop_px)
+        words = (made.backbone, made.weights, made.precision, made.view)
+        words = (*words, looks.mode, looks.interpolation)
+        if {*map(type, numbers)} != {int} or {*map(type, words)} != {str}:
+            raise TypeError("a recipe holds a value of another type")
+        if type(made.extra) is not dict:
+            raise TypeError("what else a recipe says is no object")
+        return made
 
     @property
     def digest(self) -> str:

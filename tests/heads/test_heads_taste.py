@@ -225,6 +225,8 @@ BAD_DOCUMENTS = {
     "meta a list": lambda d: d | {"meta": []},
     "recipes words": lambda d: d | {"recipes": ["x"]},
     "normalise a word": lambda d: d | {"normalise": "yes"},
+    "endless": lambda d: json.dumps(d).replace('"meta": {', '"meta": {"x": 1e999, '),
+    "beyond a float": lambda d: d | {"meta": {"x": 10**400}},
     "not a number": lambda d: json.dumps(d | {"meta": {"x": float("nan")}}),
     **{f"no {key}": lambda d, key=key: without(d, key) for key in ("dims", "members", "meta")},
 }

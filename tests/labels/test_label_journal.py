@@ -137,6 +137,22 @@ def test_what_did_not_reach_the_disk_does_not_hold(tmp_path, monkeypatch):
     assert held(path) == {KEYS[0]: 1, KEYS[2]: 0}
 
 
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_nothing_is_written_to_a_file_that_has_no_name_any_more(tmp_path, how):
+    path = tmp_path / "j.jsonl"
+    journal = Journal(path)
+    judge(journal, KEYS[0], 1)
+    (tmp_path / "new").write_bytes(path.read_bytes())
+    path.unlink()
+    if how == "replaced":
+        (tmp_path / "new").rename(path)
+    with pytest.raises(VtaError) as caught:
+        judge(journal, KEYS[1], 1)
+    assert caught.value.slug == "journal-gone"
+    assert list(journal.standing().judgements) == KEYS[:1]
+    journal.close()
+
+
 def test_it_is_a_label_file(tmp_path):
     """The latest judgement of each content is read; withdrawn and lost files are left out."""
     files = [tmp_path / f"{name}.jpg" for name in "abcd"]

@@ -6,6 +6,7 @@ come from anyone.
 
 import contextlib
 import json
+import math
 import os
 import secrets
 from collections.abc import Mapping
@@ -106,7 +107,9 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
 def parse(path: Path, text: str) -> dict[str, Any]:
     """Return the JSON document of a head, its format and version checked."""
     try:
-        document = json.loads(text, parse_constant=_refuse)
+        document = json.loads(
+            text, parse_constant=_refuse, parse_float=_finite, parse_int=_not_endless
+        )
     except (ValueError, RecursionError) as error:
         raise unreadable(path, f"its metadata is no JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -146,6 +149,18 @@ def about(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _refuse(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    """Return a number that a float can hold: Python would read ``1e999`` as infinity."""
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
+
+
+def _not_endless(text: str) -> int:
+    """Return a whole number that a float can stand for."""
+    _finite(text)
+    return int(text)
 
 
 def unreadable(path: Path, why: str) -> HeadError:

@@ -173,11 +173,18 @@ class Journal:
         Raises
         ------
         VtaError
-            ``journal-unwritable`` if they could not be written; then none of them holds.
+            ``journal-unwritable`` if they could not be written; then none of them holds. Likewise
+            ``journal-gone`` if the file was deleted or replaced: what is written is lost then.
         """
         batch = batch or uuid.uuid4().hex[:12]
         stamped = [{"batch": batch, "at": now(), **event} for event in events]
         with self._locked():
+            if os.fstat(self._file.fileno()).st_nlink == 0:
+                raise VtaError(
+                    "journal-gone",
+                    f"the journal {self.path} was deleted or replaced while it was open",
+                    hint="restore it if need be, then start again: nothing more can be kept in it",
+                )
             self._catch_up()
             self._write(stamped)
         return batch

@@ -142,11 +142,9 @@ def recipes_of(head: Head, name: str) -> list[Recipe]:
     """
     try:
         found = [Recipe.from_json(data) for data in head.recipes]
-        dims = [recipe.dim for recipe in found]
-        words = [word for recipe in found for word in (recipe.backbone, recipe.weights)]
     except (TypeError, KeyError, ValueError):
-        found, dims, words = [], [], []
-    if dims != list(head.dims) or any(type(word) is not str for word in words):
+        found = []
+    if [recipe.dim for recipe in found] != list(head.dims):
         raise HeadError(
             "head-unreadable",
             f"the head {name} does not say which vectors it reads",
