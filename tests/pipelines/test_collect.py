@@ -52,6 +52,14 @@ def test_a_disk_that_is_not_mounted_costs_no_vector(store, tmp_path):
     assert lacking(store) == [False] * 4
 
 
+def test_a_file_that_cannot_be_looked_at_is_not_gone(store, tmp_path):
+    """As one that may not be read, or on a disk that fails."""
+    unseen = tmp_path / ("x" * 1000)  # the system refuses to look for it
+    store.catalogue.record([Entry(str(unseen), 1, 1, KEYS[2])])
+    assert collect(store, dry_run=False).n_paths_gone == 2
+    assert lacking(store) == [False, False, False, True]
+
+
 def test_it_says_when_the_images_of_other_machines_are_not_known(tmp_path, monkeypatch):
     monkeypatch.setattr("vta_cli.store.catalogue_file.is_remote", lambda _path: True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

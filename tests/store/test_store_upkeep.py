@@ -9,11 +9,13 @@ from store_making import DIM, files_below, fill, keys_of, recipe, shards_dir, ve
 
 from vta_cli.errors import StoreError
 from vta_cli.records import ImageRef
+from vta_cli.store import check as check_module
 from vta_cli.store.catalogue import Entry
 from vta_cli.store.check import check
 from vta_cli.store.compact import compact
 from vta_cli.store.gc import gc
 from vta_cli.store.info import info
+from vta_cli.store.shard import verify_shard
 from vta_cli.store.store import Store
 
 
@@ -134,6 +136,22 @@ def test_damage_met_while_reading_is_named(store):
     assert caught.value.slug == "shard-damaged"
     assert names[0] in caught.value.message
     assert "check --repair" in caught.value.hint
+
+
+def test_what_another_process_removes_meanwhile_is_not_damaged(store, monkeypatch):
+    fill(store.space(recipe()), *range(10), seal_every=4)
+    compact(store)
+    seen = []
+
+    def verify(medium, space, marker):
+        if not seen:
+            assert compact(store, grace_s=0.0).removed == 3
+        seen.append(marker.shard)
+        verify_shard(medium, space, marker)
+
+    monkeypatch.setattr(check_module, "verify_shard", verify)
+    report = check(store, repair=True)
+    assert (report.problems, report.quarantined, len(seen)) == ((), (), 4)
 
 
 def test_leftovers_are_counted_and_moved_when_old(store):

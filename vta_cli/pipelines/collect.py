@@ -71,7 +71,18 @@ def _guard(store: Store, n_living: int, counted: GcReport) -> None:
 def _living(store: Store, gone: list[str]) -> Iterator[bytes]:
     """Yield the keys of catalogued files that are still there; collect the paths that are not."""
     for entry in store.catalogue.entries():
-        if not Path(entry.path).exists():
+        if _is_gone(entry.path):
             gone.append(entry.path)
         elif entry.key is not None:
             yield entry.key
+
+
+def _is_gone(path: str) -> bool:
+    """Tell whether the system says that there is no such file, and not that it cannot look."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

@@ -152,6 +152,8 @@ def _check_space(medium: Medium, space: str, *, repair: bool, before_ns: int) ->
             verify_shard(medium, space, marker)
             _check_fits(marker, recipe)
         except DamagedShardError as error:
+            if medium.size(f"{shards_folder(space)}/{marker.shard}{MARKER_SUFFIX}") is None:
+                continue  # removed meanwhile by a `compact`, which takes the marker first
             bad[marker.shard + MARKER_SUFFIX] = str(error)
             lost_rows[marker.shard + MARKER_SUFFIX] = marker.rows
         else:
