@@ -126,8 +126,8 @@ class Recipe:
         looks = Preprocess(**data["preprocess"])
         made = cls(**{**data, "preprocess": looks})
         numbers = (made.dim, made.n_views, looks.resize_px, looks.crop_px)
-        words = (made.backbone, made.weights, made.precision, made.view)
-        words = (*words, looks.mode, looks.interpolation)
+        who = (made.backbone, made.weights, made.precision, made.view)
+        words = (*who, looks.mode, looks.interpolation)
         if {*map(type, numbers)} != {int} or {*map(type, words)} != {str}:
             raise TypeError("a recipe holds a value of another type")
         if type(made.extra) is not dict:
