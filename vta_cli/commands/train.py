@@ -201,9 +201,10 @@ def train(
     """Learn a taste from labels, and say how good it is.
 
     Labels are liked and disliked images, classes, tiers, scores, tags, votes or pairs; each kind
-    has its head and its figures. Labelled images that the store lacks are embedded first. All
-    figures are out of fold: near-copies share a fold, and nothing is reported from data that fitted
-    it. About 50 + 50 labels are a decent start; from 2 + 2 something sensible comes out.
+    has its head and its figures. Labelled images that the store lacks are embedded first. Figures
+    are out of fold, and near-copies share a fold; what the labels that fitted the head would say
+    stands beside them as "own". About 50 + 50 labels are a decent start; from 2 + 2 something
+    sensible comes out.
 
     \b
       vta train --pos liked/ --neg disliked/
