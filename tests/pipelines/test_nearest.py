@@ -39,7 +39,9 @@ def test_the_nearest_are_found_in_pieces(tmp_path, monkeypatch):
         )
         with store.space(RECIPE).writer() as writer:
             writer.append(key_rows(keys), vectors)
-        found = similar(store, str(image), Source(), [store.space(RECIPE)], 5)
+        spaces = [store.space(RECIPE)]
+        found = similar(store, str(image), Source(), spaces, 5, look=False)
+        assert similar(store, str(image), Source(), spaces, 5) == []  # no other file is there
 
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     cosine = unit[1:] @ unit[0]

@@ -113,11 +113,18 @@ def _unreadable(image: str, why: str) -> UsageError:
 
 
 def similar(
-    store: Store, image: str, source: Source, spaces: Sequence[Space], n_nearest: int
+    store: Store,
+    image: str,
+    source: Source,
+    spaces: Sequence[Space],
+    n_nearest: int,
+    *,
+    look: bool = True,
 ) -> list[Near]:
     """Return the images of a source that are nearest to one, most similar first.
 
-    The image itself and files with equal bytes are left out.
+    The image itself and files with equal bytes are left out; of a source without specs also files
+    that are gone, unless `look` is false.
 
     Raises
     ------
@@ -125,10 +132,13 @@ def similar(
         As `key_of_image`, which gets the source's store.
     """
     query = key_of_image(store, image, spaces, source.store)
+    look = look and not source.specs
     keys: dict[bytes, list[str]] = {}
     for batch in known_refs(store, source):
         for item in batch:
             if isinstance(item, Known) and item.entry is not None and item.entry.key is not None:
+                if look and not Path(item.ref.path).exists():
+                    continue
                 keys.setdefault(item.entry.key, []).append(item.ref.path)
     keys.pop(query, None)
     return _nearest(spaces, query, list(keys), [tuple(paths) for paths in keys.values()], n_nearest)

@@ -114,7 +114,7 @@ def make_rule(
         raise UsageError(
             "two-rules",
             "--threshold, --below and --band exclude one another",
-            hint="say --band LOW HIGH for a range",
+            hint="say --band LOW HIGH for a range; `vta config` shows what a settings file adds",
         )
     low, high = band if band is not None else (threshold, below)
     for value in (low, high):
