@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from vta_cli.arrange.execute import execute
+from vta_cli.arrange.plan import Action, Item, plan
 from vta_cli.backbones.classic_recipe import recipe
 from vta_cli.errors import StoreError
 from vta_cli.pipelines.collect import collect
@@ -50,6 +52,19 @@ def test_a_disk_that_is_not_mounted_costs_no_vector(store, tmp_path):
         collect(store, dry_run=False)
     assert caught.value.slug == "nothing-would-stay"
     assert lacking(store) == [False] * 4
+
+
+def test_what_vta_has_moved_is_not_gone(store, tmp_path):
+    """Also not after two moves, and before the new places were embedded."""
+    for start, end in (("", "a"), ("a", "b")):
+        item = Item(str(tmp_path / start / "1.jpg"), "1.jpg")
+        steps = plan([item], tmp_path / end, Action.MOVE)
+        assert execute(steps, store.journal_dir, command="").done == 1
+    assert collect(store, dry_run=False).n_paths_gone == 2
+    assert lacking(store) == [False, False, True, True]
+    (tmp_path / "b" / "1.jpg").unlink()
+    assert collect(store, dry_run=False).n_paths_gone == 1
+    assert lacking(store) == [False, True, True, True]
 
 
 def test_a_file_that_cannot_be_looked_at_is_not_gone(store, tmp_path):

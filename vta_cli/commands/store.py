@@ -130,8 +130,9 @@ def gc(
 ) -> None:
     """Drop the vectors of images that no longer exist at any known path.
 
-    Looks at every known path on disk first. Dropped vectors can be had again only by embedding;
-    disk space comes back with the first `vta store compact` after its grace period.
+    Looks at every known path on disk first, and where vta has moved or copied its file.
+    Dropped vectors can be had again only by embedding; disk space comes back with the first
+    `vta store compact` after its grace period.
     """
     from vta_cli.pipelines.collect import collect
 

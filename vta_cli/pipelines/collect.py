@@ -1,10 +1,13 @@
 """Garbage collection: which keys still have a path, and the store without the rest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vta_cli.errors import StoreError
+from vta_cli.arrange.journal import read_journal
+from vta_cli.arrange.undo import journals
+from vta_cli.errors import ArrangeError, StoreError
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.store.gc import GcReport, gc
 from vta_cli.store.store import Store
@@ -70,11 +73,39 @@ def _guard(store: Store, n_living: int, counted: GcReport) -> None:
 
 def _living(store: Store, gone: list[str]) -> Iterator[bytes]:
     """Yield the keys of catalogued files that are still there; collect the paths that are not."""
+    taken = _taken(store)
     for entry in store.catalogue.entries():
-        if _is_gone(entry.path):
+        if not _is_somewhere(entry.path, taken):
             gone.append(entry.path)
         elif entry.key is not None:
             yield entry.key
+
+
+def _taken(store: Store) -> dict[str, list[str]]:
+    """Return where the runs of this store have taken files, by where these lay, undone or not.
+
+    The catalogue learns of a new place only when it is embedded.
+    """
+    places: dict[str, list[str]] = {}
+    for run in journals(store.journal_dir):
+        with suppress(ArrangeError, OSError):
+            for entry in read_journal(run.path).entries:
+                if entry.made is not None:
+                    places.setdefault(entry.step.source, []).append(entry.step.destination)
+    return places
+
+
+def _is_somewhere(path: str, taken: Mapping[str, Sequence[str]]) -> bool:
+    """Tell whether a file is at its path, or where runs have taken it from there."""
+    seen, waiting = {path}, [path]
+    while waiting:
+        place = waiting.pop()
+        if not _is_gone(place):
+            return True
+        more = set(taken.get(place, ())) - seen
+        seen |= more
+        waiting.extend(more)
+    return False
 
 
 def _is_gone(path: str) -> bool:
