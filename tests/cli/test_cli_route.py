@@ -178,6 +178,9 @@ def test_any_column_of_a_scores_file_can_be_sorted(sorted_out, vta):
     ranked = _rows(vta("sort", "both.csv", "--column", "stars", cwd=sorted_out).out)
     alone = _rows(vta("sort", "pics", "--model", "stars", cwd=sorted_out).out)
     assert [row["score"] for row in ranked] == [row["score"] for row in alone]
+    piped = (sorted_out / "both.csv").read_bytes()
+    again = vta("sort", "-", "--column", "stars", cwd=sorted_out, stdin=piped)
+    assert _rows(again.out) == ranked
     # without a column that is there it is still no list of images to be scored anew
     both = (sorted_out / "both.csv").read_text().splitlines()[1].split(",")
     row = json.dumps({"path": both[0], "taste": float(both[1]), "stars": float(both[2])})
@@ -188,6 +191,23 @@ def test_any_column_of_a_scores_file_can_be_sorted(sorted_out, vta):
         assert "no-score-column" in lost.err
         assert "path, taste, stars" in lost.err
         assert "--column" in lost.err
+
+
+def test_rows_of_scores_and_paths_both_come_through_a_pipe(sorted_out, vta):
+    """Whatever the format, the rows are taken as they are; a list of paths is scored."""
+    paths = "\n".join(str(path) for path in sorted((sorted_out / "pics").glob("*.jpg")))
+    wanted = _rows(vta("sort", "pics", "--model", "taste", cwd=sorted_out).out)
+    listed = vta("sort", "-", "--model", "taste", cwd=sorted_out, stdin=paths.encode())
+    assert _rows(listed.out) == wanted
+    for form in ("jsonl", "parquet"):
+        out = sorted_out / f"piped.{form}"
+        assert vta("score", "pics", "-m", "taste", "-o", out, cwd=sorted_out).code == 0
+        ran = vta("sort", "-", cwd=sorted_out, stdin=out.read_bytes())
+        assert ran.code == 0, ran.err
+        assert [row["path"] for row in _rows(ran.out)] == [row["path"] for row in wanted]
+    nothing = vta("filter", "-", "-t", "0", cwd=sorted_out, stdin=b"")
+    assert nothing.code == 2
+    assert "no-images" in nothing.err
 
 
 def test_scores_files_with_semicolons_are_read_as_tables_of_labels_are(sorted_out, vta):

@@ -34,8 +34,8 @@ class Asked:
         list[str] | None,
         typer.Argument(
             metavar="SOURCE|SCORES",
-            help="Folder, glob, image, list or - ; or a scores file of `vta score` "
-            "(.csv, .jsonl, .parquet). Left out: every image of the store.",
+            help="Folder, glob, image or list; or a scores file of `vta score` (.csv, .jsonl, "
+            ".parquet); - for either on stdin. Left out: every image of the store.",
         ),
     ] = None
     store: StoreOption = None

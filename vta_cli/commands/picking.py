@@ -1,5 +1,6 @@
 """What sort, filter and report share: scored blocks from a source or from a scores file."""
 
+import io
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,13 +12,13 @@ from numpy.typing import NDArray
 
 from vta_cli.commands.asked import Asked
 from vta_cli.commands.common import choice, one_way
-from vta_cli.commands.rows import read_blocks
+from vta_cli.commands.rows import Replayed, read_blocks
 from vta_cli.errors import UsageError
 from vta_cli.heads.pooling import check_pool
 from vta_cli.pipelines.chosen import speak_of
 from vta_cli.pipelines.route import load_route, score_routed
 from vta_cli.pipelines.score import ScoreBlock, ScoreReport, load_model, require_scores, score
-from vta_cli.pipelines.select import Rule, check_range, is_scores_file
+from vta_cli.pipelines.select import FIRST_BYTES, Rule, check_range, is_scores, is_scores_file
 from vta_cli.pipelines.sources import SYMLINKS, Source, Symlinks
 from vta_cli.pipelines.spaces import read_in
 from vta_cli.pipelines.views import shown_view
@@ -53,9 +54,14 @@ class Picking:
         one_way(asked.model, self._route, asked.score_class or ())
         self._how, self._views = check_pool(asked.pool), shown_view(asked.views)
         links = cast("Symlinks", choice(asked.symlinks, SYMLINKS, "--symlinks"))
-        self._source = Source(specs, links, asked.hidden, sys.stdin.buffer, store=asked.store)
         self._column = asked.column or "score"
-        self._files = [spec for spec in specs if is_scores_file(spec, self._column)]
+        self._stdin, piped = sys.stdin.buffer, False
+        if specs == ["-"]:
+            first = self._stdin.readline(FIRST_BYTES)
+            self._stdin = io.BufferedReader(Replayed(first, self._stdin))
+            piped = is_scores(first, self._column)
+        self._source = Source(specs, links, asked.hidden, self._stdin, store=asked.store)
+        self._files = specs if piped else [s for s in specs if is_scores_file(s, self._column)]
         self.bounded = not self._files  # a file's scores may be ratings of any range
         if self._files and len(self._files) != len(specs):
             raise UsageError(
@@ -81,6 +87,11 @@ class Picking:
             self._source.check()
 
     @property
+    def of_scores(self) -> bool:
+        """Whether the scores come from a scores file, or such rows on stdin."""
+        return bool(self._files)
+
+    @property
     def folders(self) -> list[Path]:
         """The source's folders."""
         return self._source.folders()
@@ -95,7 +106,8 @@ class Picking:
         """
         if self._files:
             for spec in self._files:
-                for refs, scores in read_blocks(spec, self._column):
+                rows = self._stdin if spec == "-" else spec
+                for refs, scores in read_blocks(rows, self._column):
                     self.report.n_scored += int(np.count_nonzero(~np.isnan(scores)))
                     self.report.reasons["no-score"] += int(np.count_nonzero(np.isnan(scores)))
                     yield refs, scores

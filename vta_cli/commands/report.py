@@ -47,6 +47,7 @@ def report(
     watch = progress(asked.quiet)
     with open_store(asked.store, read_only=True) as opened:
         picking = Picking(replace(asked, model=None) if of_file else asked, opened, watch)
+        of_file = picking.of_scores
         scored = list(pick(picking.blocks(make_rule()), make_rule()))
         if not scored:
             raise UsageError(

@@ -1,11 +1,12 @@
 """Score blocks as rows: which columns, which format, where to; and scores files read back."""
 
 import errno
+import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,10 +127,37 @@ def write_aisthetics(out: Output, blocks: Iterable[ScoreBlock]) -> None:
         out.write(lambda: columns, fields_of(block.paths, block.scores))
 
 
+class Replayed(io.RawIOBase):
+    """A stream of which the beginning was read already, from its beginning.
+
+    Parameters
+    ----------
+    first : bytes
+        What was read.
+    rest : binary file
+    """
+
+    def __init__(self, first: bytes, rest: BinaryIO) -> None:
+        self._first, self._rest = first, rest
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Give what was read, then what comes as it comes."""
+        if self._first:
+            data, self._first = self._first[: len(buffer)], self._first[len(buffer) :]
+        else:
+            data = cast("io.BufferedReader", self._rest).read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
 def read_blocks(
-    spec: str, column: str = "score"
+    spec: str | BinaryIO, column: str = "score"
 ) -> Iterator[tuple[list[ImageRef], NDArray[np.float64]]]:
-    """Read a scores file block by block; rows without a score come as NaN.
+    """Read scores of a file or a stream block by block; rows without a score come as NaN.
 
     A path that is not absolute is meant from the working directory.
 
@@ -141,7 +169,8 @@ def read_blocks(
     refs: list[ImageRef] = []
     scores: list[float] = []
     cwd = Path.cwd()
-    for path, score, _ in read_scores(Path(spec), column=column):
+    source = Path(spec) if isinstance(spec, str) else spec
+    for path, score, _ in read_scores(source, column=column):
         absolute = str(cwd / path)
         refs.append(ImageRef(absolute, path.lstrip("/"), 0, 0))
         scores.append(float("nan") if score is None else score)

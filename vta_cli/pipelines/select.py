@@ -16,6 +16,10 @@ from vta_cli.records import ImageRef
 
 SCORE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 """What a scores file may be called."""
+FIRST_BYTES = 65536
+"""How much of a first line is looked at."""
+OPENINGS = (b'{"', b'{ "', b"PAR1\x15")
+"""How JSON lines and parquet begin, and hardly a path does."""
 ENDS = (b"path", b"reason")
 """First and last column of what `vta score` writes."""
 BRACKETS = 10
@@ -210,15 +214,17 @@ def is_scores_file(spec: str, column: str = "score") -> bool:
     path = Path(spec)
     if path.suffix.lower() not in SCORE_SUFFIXES or not path.is_file():
         return False
-    if path.suffix.lower() == ".parquet":
-        return True
     with path.open("rb") as file:
-        first = file.readline(65536).strip().removeprefix(b"\xef\xbb\xbf")
-    if path.suffix.lower() == ".jsonl":
-        return first.startswith(b"{")
+        first = file.readline(FIRST_BYTES)
+    return path.suffix.lower() == ".parquet" or is_scores(first, column)
+
+
+def is_scores(first: bytes, column: str = "score") -> bool:
+    """Tell rows of scores by their first line, or by so much of it; see `is_scores_file`."""
+    first = first.strip().removeprefix(b"\xef\xbb\xbf")
     names = [name.strip(b" \"'") for name in re.split(rb"[,;\t]", first)]
     written = len(names) > len(ENDS) and (names[0], names[-1]) == ENDS
-    return written or column.encode() in names
+    return written or first.startswith(OPENINGS) or column.encode() in names
 
 
 def ranked_items(scored: Sequence[Scored]) -> list[Item]:
