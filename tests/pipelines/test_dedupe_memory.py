@@ -139,7 +139,11 @@ def test_a_damaged_memory_is_none(library):
     want, _ = run(folder)
     (path,) = files(folder)
     whole = path.read_bytes()
-    for damaged in (b"", b"nonsense", whole[:-40], whole[:200] + b"\xff" * 64 + whole[264:]):
+    way = whole.rindex(b"PK\x01\x02") + 10  # of packing: one that there is none of
+    for damaged in (
+        b"", b"nonsense", whole[:-40], whole[:200] + b"\xff" * 64 + whole[264:],
+        whole[:way] + b"\x63" + whole[way + 1 :],
+    ):  # fmt: skip
         path.write_bytes(damaged)
         assert read_pairs(path, 1) is None
         assert run(folder, read_only=True) == (want, 0)

@@ -388,11 +388,11 @@ def describe(head: Head) -> list[str]:
             "native": f"longest side at most {shape.resize_px} px",
             "shortest": f"shortest side {shape.resize_px} px, centre {shape.crop_px} px",
             "squash": f"squashed to {shape.crop_px} x {shape.crop_px} px",
-        }[shape.mode]
+        }.get(shape.mode, shape.mode)
         length = "scaled to unit length" if head.normalise else "as the backbone gives them"
         lines.append(f"reads {recipe.backbone}: {how}, {shape.interpolation}; vectors {length}")
-        if TILING in recipe.extra:
-            tile_px, limit_px = (recipe.extra[TILING][name] for name in ("tile_px", "limit_px"))
+        if isinstance(tiling := recipe.extra.get(TILING), dict):
+            tile_px, limit_px = (tiling.get(name) for name in ("tile_px", "limit_px"))
             lines.append(
                 f"of pictures larger than {tile_px} px five tiles of {tile_px} px, after a shorter "
                 f"side beyond {limit_px} px was shrunk to that; of smaller ones the whole"

@@ -90,8 +90,10 @@ class Looker:
             if fit is not None:
                 found["score"] = round(float(fit.head.scores(vector)[0]), 4)
                 found["members"] = _members(fit.head.committee, fit.head, vector)
-            near = (pool.vectors @ vector[0]) / n_spaces
             usable = pool.has & (pool.label >= 0)
+            near = np.zeros(len(pool), np.float32)
+            if usable.any():  # else there may be no columns yet
+                near = (pool.vectors @ vector[0]) / n_spaces
             votes = _nearest(np.flatnonzero(usable), near, VOTERS)
             if len(votes):
                 share = float((pool.label[votes] == 1).mean())

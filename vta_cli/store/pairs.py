@@ -74,7 +74,7 @@ def read_pairs(path: Path, n_spaces: int) -> KeptPairs | None:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             keys, marks, left, right, similarity, row, first = (archive[name] for name in _FIELDS)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
         return None
     n = len(keys)
     same = np.arange(n)
