@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from vta_cli.backbones.protocol import BackboneSpec
+from vta_cli.errors import BackboneError
 from vta_cli.pipelines import embed as embed_module
 from vta_cli.pipelines import lanes as lanes_module
 from vta_cli.pipelines.crew import CrewLostError
@@ -281,6 +282,24 @@ def test_a_device_that_fails_at_the_end_leaves_nothing_for_the_next_run(drawn, t
         keys = sound.space.keys()
         assert len(keys) == 2
         np.testing.assert_array_equal(lane.space.read(keys), sound.space.read(keys))
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_other_weights_than_the_store_knows_write_nothing(
+    drawn, tmp_path, lane_of, monkeypatch, threads
+):
+    """They are fetched where the first ones are not at hand; vectors of both must not mix."""
+    fake = Fake("fake:a", SMALL, threads=threads)
+    old = replace(fake.recipe, weights="old")
+    monkeypatch.setattr(lanes_module, "expected_recipe", lambda *_, **__: old)
+    with Store.open(tmp_path / "s", create=True) as store:
+        lane = lane_of(store, fake)
+        with pytest.raises(BackboneError) as caught:
+            embed(store, Source([str(drawn / "pics")]), [lane], Silent(), workers=0)
+        assert caught.value.slug == "weights-mismatch"
+        assert lane_of.loads == ["fake:a"]
+        assert store.spaces() == []
+        assert (fake.batches, fake.closed) == ([], 1)
 
 
 def test_a_second_ctrl_c_ends_at_once(drawn, tmp_path, lane_of, monkeypatch):

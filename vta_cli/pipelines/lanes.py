@@ -23,7 +23,7 @@ from vta_cli.backbones.registry import (
     locate_weights,
     resolve,
 )
-from vta_cli.errors import UsageError
+from vta_cli.errors import BackboneError, UsageError
 from vta_cli.images.tiling import View
 from vta_cli.pipelines.progress import Progress
 from vta_cli.pipelines.views import (
@@ -158,6 +158,7 @@ class Lane:
     keeps: bool = False
     n_embedded: int = 0
     _backbone: Backbone | None = None
+    _trouble: BackboneError | None = None
     _space: Space | None = None
     _writer: ShardWriter | None = None
     _claimed: set[bytes] = field(default_factory=set)
@@ -182,13 +183,21 @@ class Lane:
 
     @property
     def backbone(self) -> Backbone:
-        """The loaded backbone; loads it on first use."""
+        """The loaded backbone; loads it on first use.
+
+        Raises
+        ------
+        BackboneError
+            ``weights-mismatch`` if it makes other vectors than the lane's space holds.
+        """
         with self._lock:
+            if self._trouble is not None:
+                raise self._trouble
             if self._backbone is None:
                 if self.spec.family != "classic":
                     self.progress.note(f"loading {self.spec.name}")
                 engine = self.engine
-                self._backbone = load(
+                loaded = load(
                     self.spec,
                     weights=engine.weights,
                     device=engine.device,
@@ -197,17 +206,35 @@ class Lane:
                     batch_size=engine.batch_size,
                     compiled=engine.compiled,
                 )
-                if isinstance(self._backbone, Telling):
-                    for note in self._backbone.notes:
+                try:
+                    self._adopt(with_view(loaded.recipe, self.view))
+                except BackboneError as error:
+                    loaded.close()
+                    self._trouble = error
+                    raise
+                self._backbone = loaded
+                if isinstance(loaded, Telling):
+                    for note in loaded.notes:
                         self.progress.note(note)
                 elif engine.compiled:
                     self.progress.note(f"{self.spec.name} has nothing to compile")
-                self._adopt(with_view(self._backbone.recipe, self.view))
             return self._backbone
 
     def _adopt(self, recipe: Recipe) -> None:
-        """Take the loaded backbone's word over the expectation, should they differ."""
+        """Take the loaded backbone's word over the expectation, if their vectors are of one kin.
+
+        While weights are not at hand, those are expected that the store's vectors were made with.
+        Where others were fetched, all was planned by the wrong space, and its writer is open.
+        """
         if self.recipe is not None and self.recipe.digest != recipe.digest:
+            if self.recipe.kin() != recipe.kin():
+                raise BackboneError(
+                    "weights-mismatch",
+                    f"{self.spec.name} was loaded with other weights ({recipe.weights[:12]}) than "
+                    f"the store's vectors were made with ({self.recipe.weights[:12]})",
+                    hint="give the file of then with --weights; or run the same again, and all "
+                    "images are embedded anew with the weights that are here now",
+                )
             self._space = None
         self.recipe = recipe
 
