@@ -193,7 +193,9 @@ def test_paths_of_a_settings_file_count_from_it(trained_folder, vta):
         assert ran.code == 0, ran.err
         assert "taste" in ran.out
     settings.write_text("store_path = '../vectors'\n[embed]\nweights = 'nets,a=~/b'\n")
-    shown = vta("config", cwd=below).out
+    env = {"VTA_SORT_TOP": "3", "VTA_SORT_TOPP": "3", "VTA_HEADS_LIST_STORE": "x"}
+    shown = vta("config", cwd=below, env=env).out
+    assert [line.split()[1] for line in shown.splitlines() if "(no " in line] == ["VTA_SORT_TOPP=3"]
     assert f"store          {(trained_folder / 'vectors').resolve()}" in shown
     home = Path("~/b").expanduser()
     assert f'weights = "{settings.parent.resolve()}/nets,a={home}"' in shown

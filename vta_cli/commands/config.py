@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+from typing import Any
 
 import typer
 
@@ -10,6 +11,9 @@ from vta_cli.commands.table import COMMANDS
 from vta_cli.config import PROJECT_FILE, STORE_FOLDER, settings_file, upwards
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+EVERYWHERE = frozenset(("VTA_STORE", "VTA_WEIGHTS", "VTA_OFFLINE", "VTA_CONFIG", "VTA_DEBUG"))
+"""Variables that are no single command's."""
 
 
 @app.command()
@@ -37,13 +41,35 @@ def config(ctx: typer.Context) -> None:
     typer.echo(f"store          {place or 'none here or above'}")
     for name in sorted(os.environ):
         if name.startswith("VTA_"):
-            typer.echo(f"environment    {name}={os.environ[name]}")
+            lost = "" if _is_known(name) else "  (no command has such an option)"
+            typer.echo(f"environment    {name}={os.environ[name]}{lost}")
     for command, values in settings.items():
         if not values:
             continue
-        parser = typer.main.get_command(importlib.import_module(COMMANDS[command][0]).app)
-        own_settings(command, values, parser)
+        own_settings(command, values, _parser(command))
         for key, value in values.items():
             if key == "store" and value == shared:
                 continue
             typer.echo(f"[{command}]  {key} = {json.dumps(value)}")
+
+
+def _parser(command: str) -> Any:
+    return typer.main.get_command(importlib.import_module(COMMANDS[command][0]).app)
+
+
+def _is_known(variable: str) -> bool:
+    """Tell whether a variable is one that some command reads."""
+    if variable in EVERYWHERE:
+        return True
+    command = next((c for c in COMMANDS if variable.startswith(f"VTA_{c}_".upper())), None)
+    return command is not None and variable in _variables(_parser(command), f"VTA_{command}")
+
+
+def _variables(parser: Any, prefix: str) -> set[str]:
+    from vta_cli.config import option_words
+
+    names = {word for param in parser.params for word in (param.name, *option_words(param))}
+    found = {f"{prefix}_{name}".upper() for name in names}
+    for name, child in getattr(parser, "commands", {}).items():
+        found |= _variables(child, f"{prefix}_{name}")
+    return found
