@@ -10,10 +10,12 @@ from vta_cli.errors import UsageError
 from vta_cli.labels.any_table import kind_of, read_labels
 from vta_cli.labels.counts import read_counts
 from vta_cli.labels.distribution import distribution, of_rater, raters
+from vta_cli.labels.finding import finder
 from vta_cli.labels.journal import Journal, judge_event
 from vta_cli.labels.table_classes import read_class_table
 from vta_cli.labels.table_scores import read_scores, read_tier_table
 from vta_cli.labels.tags import read_tags
+from vta_cli.records import ImageRef
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -66,6 +68,21 @@ class TestScores:
         assert [label.value for label in of_rater(labels, "bob").labels] == [10.0]
         lines = table('{"Path": "a.jpg", "Score": 1, "Rater": "ann"}', "s.jsonl")
         assert raters(read_scores(lines)) == (("ann", 1),)
+
+    def test_a_file_is_found_however_a_system_spells_it(self, table, tmp_path):
+        """Composed on the disk and decomposed in the table or the other way round; backslashes."""
+        folder = tmp_path / "bilder"
+        folder.mkdir()
+        names = ["M\u00fcll.jpg", "Mu\u0308he.jpg", "plain.jpg"]
+        for name in names:
+            (folder / name).write_bytes(b"x")
+        listing = [ImageRef(str(folder / name), name, 1, 1) for name in names]
+        for spelled, name in zip(("Mu\u0308ll", "M\u00fche", "plain"), names, strict=True):
+            for slash in "/\\":
+                labels = read_scores(table(f"path,score\nbilder{slash}{spelled}.jpg,1\n"))
+                (path,) = labels.paths()
+                assert Path(path).samefile(folder / name)
+            assert finder(tmp_path, listing).find(f"{spelled}.jpg") == (str(folder / name), "")
 
     def test_what_is_no_number_or_no_file_is_told_with_its_line(self, table):
         labels = read_scores(table("path,score\na.jpg,5\nb.jpg,good\nz.jpg,3\nc.jpg,inf\n"))

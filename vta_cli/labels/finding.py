@@ -1,6 +1,7 @@
 """From the name of an image in a label file to the path of a file."""
 
 import os
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -25,6 +26,8 @@ class Finder(Protocol):
 class Beside:
     """Finds files by paths: absolute ones, or relative to a file's folder, or to the working one.
 
+    A path that is not there is also looked for as other systems spell it, see `_spellings`.
+
     Parameters
     ----------
     file : Path
@@ -45,15 +48,16 @@ class Beside:
     def _look(self, name: str) -> str | None:
         if "\0" in name:
             return None
-        for base in self._bases:
-            candidate = os.path.normpath(base / name)
-            if os.path.isfile(candidate):  # noqa: PTH113 - a million rows: no Path for each
-                return candidate
+        for spelled in _spellings(name):
+            for base in self._bases:
+                candidate = os.path.normpath(base / spelled)
+                if os.path.isfile(candidate):  # noqa: PTH113 - a million rows: no Path for each
+                    return candidate
         return None
 
 
 class Listing:
-    """Finds files by name or by stem in a listing of images, in any letter case.
+    """Finds files by name or by stem in a listing of images, in any letter case and normalisation.
 
     TID2013 mixes ``I01`` and ``i01`` and means one folder of files; NIMA's json and AVA.txt give
     stems. An exact name wins over one in other letters, a name over a stem.
@@ -72,7 +76,7 @@ class Listing:
             name = ref.path.rpartition("/")[2]
             exact = (ref.rel, name, _stem(name))
             for step, text in zip(
-                self._steps, (*exact, *(text.casefold() for text in exact)), strict=True
+                self._steps, (*exact, *(_folded(text) for text in exact)), strict=True
             ):
                 step.setdefault(text, []).append(ref.path)
 
@@ -83,14 +87,31 @@ class Listing:
         stem = _stem(base)
         looks = (
             (rels, name), (names, base),
-            (rels_folded, name.casefold()), (names_folded, base.casefold()),
-            (stems, base), (stems_folded, base.casefold()),
-            (stems, stem), (stems_folded, stem.casefold()),
+            (rels_folded, _folded(name)), (names_folded, _folded(base)),
+            (stems, base), (stems_folded, _folded(base)),
+            (stems, stem), (stems_folded, _folded(stem)),
         )  # fmt: skip
         for step, text in looks:
             if found := step.get(text):
                 return _only(sorted(set(found)), name)
         return None, f"there is no image {excerpt(name, QUOTED_PATH)}"
+
+
+def _spellings(name: str) -> list[str]:
+    """Return a path as it stands, then as it may be called on the disk, each once.
+
+    Macs part letters from their marks in file names where others do not, and tables made on Windows
+    have backslashes.
+    """
+    slashed = name.replace("\\", "/")
+    if slashed.isascii():
+        return [name] if slashed == name else [name, slashed]
+    forms = (unicodedata.normalize(form, slashed) for form in ("NFC", "NFD"))
+    return list(dict.fromkeys((name, slashed, *forms)))
+
+
+def _folded(text: str) -> str:
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).casefold()
 
 
 def _stem(name: str) -> str:
