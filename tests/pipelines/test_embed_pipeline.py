@@ -284,6 +284,24 @@ def test_a_device_that_fails_at_the_end_leaves_nothing_for_the_next_run(drawn, t
         np.testing.assert_array_equal(lane.space.read(keys), sound.space.read(keys))
 
 
+def test_a_run_computes_in_the_precision_that_it_was_planned_by(tmp_path, lane_of, monkeypatch):
+    """As of a store that was begun without a GPU: auto means something else on another machine."""
+    fake, asked = Fake("fake:a", SMALL), []
+
+    def load(spec, *, precision, **_options):
+        asked.append(precision)
+        fake.recipe = replace(fake.recipe, precision="bf16" if precision == "auto" else precision)
+        return fake
+
+    monkeypatch.setattr(lanes_module, "load", load)
+    with Store.open(tmp_path / "s", create=True) as store:
+        lane = lane_of(store, fake)
+        assert lane.space.recipe == lane.backbone.recipe
+        monkeypatch.setattr(lanes_module, "expected_recipe", lambda *_, **__: None)
+        assert lane_of(store, fake).space.recipe.precision == "bf16"
+    assert asked == ["fp32", "auto"]
+
+
 @pytest.mark.parametrize("threads", [False, True])
 def test_other_weights_than_the_store_knows_write_nothing(
     drawn, tmp_path, lane_of, monkeypatch, threads

@@ -196,12 +196,14 @@ class Lane:
             if self._backbone is None:
                 if self.spec.family != "classic":
                     self.progress.note(f"loading {self.spec.name}")
-                engine = self.engine
+                engine, precision = self.engine, self.engine.precision
+                if precision == "auto" and self.recipe is not None:
+                    precision = self.recipe.precision  # the run was planned by it
                 loaded = load(
                     self.spec,
                     weights=engine.weights,
                     device=engine.device,
-                    precision=engine.precision,
+                    precision=precision,
                     offline=engine.offline,
                     batch_size=engine.batch_size,
                     compiled=engine.compiled,
