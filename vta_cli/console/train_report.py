@@ -170,7 +170,7 @@ def _thresholds(thresholds: Sequence[Threshold], look: Look) -> str:
         for threshold in thresholds
     ]
     header = ("", "score >=", "keeps", "precision", "recall", "")
-    head = look.style("Thresholds, and what each would keep", "bold")
+    head = look.style("Thresholds, and what each would keep, out of fold", "bold")
     return head + "\n" + render_table(header, rows, "lrrrrw", look, indent=INDENT)
 
 

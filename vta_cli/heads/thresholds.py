@@ -77,8 +77,8 @@ def _discard(curve: _Curve) -> float | None:
 RULES: tuple[tuple[str, Rule, str], ...] = (
     ("balanced", _balanced, "as many liked above as disliked below: the best even split"),
     ("f1", _best_f1, "the best balance of keeping the liked and keeping only the liked"),
-    ("keep", _keep, "at least 9 of 10 kept images are liked"),
-    ("discard", _discard, "at most 1 in 20 of the liked is lost"),
+    ("keep", _keep, "aims at 9 of 10 kept images being liked"),
+    ("discard", _discard, "aims at losing 1 in 20 of the liked at most"),
 )
 
 

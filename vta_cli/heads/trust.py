@@ -46,10 +46,11 @@ def trust_notes(
             "these vectors; more labels or another backbone may help"
         )
     if n_rarer < DECENT_SIDE:
-        side = "liked" if n_positive <= n_negative else "disliked"
+        side = "liked" if n_positive < n_negative else "disliked"
+        above_all = f", above all {side} ones" if n_positive != n_negative else ""
         notes.append(
             f"about {DECENT_SIDE} + {DECENT_SIDE} labels are a decent start; you have "
-            f"{n_positive} + {n_negative}, so label more, above all {side} ones"
+            f"{n_positive} + {n_negative}, so label more{above_all}"
         )
     rarer, other = sorted((n_positive, n_negative))
     if rarer * 10 < other:
