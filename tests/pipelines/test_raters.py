@@ -130,7 +130,7 @@ def test_the_majority_of_weights_wins_and_a_tie_is_left_out(kind):
     rows = [
         (0, 1, 1.0, "ann"), (0, 0, 1.0, "bob"), (0, 0, 1.0, "cy"),  # two against one
         (1, 1, 3.0, "ann"), (1, 0, 1.0, "bob"), (1, 0, 1.0, "cy"),  # but ann counts three
-        (2, 1, 2.0, "ann"), (2, 0, 1.0, "bob"), (2, 0, 1.0, "cy"),  # a tie
+        (2, 1, 0.3, "ann"), (2, 0, 0.1, "bob"), (2, 0, 0.2, "cy"),  # a tie
         (3, 1, 1.0, "ann"), (4, 0, 1.0, "ann"),
     ]  # fmt: skip
     labels = judged(kind, rows, ("no", "yes"))

@@ -1,5 +1,6 @@
 """What merging labels by content has in common for every kind of label."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -124,7 +125,8 @@ def _winners(found: Sequence[Label]) -> list[Label]:
     for label in found:
         totals[label.value] = totals.get(label.value, 0.0) + label.weight
     best = max(totals.values())
-    values = [value for value, total in totals.items() if total == best]
+    # sums of weights such as .1 + .2 and .3 are a tie, whatever their last digit
+    values = [value for value, total in totals.items() if math.isclose(total, best)]
     return [label for label in found if label.value == values[0]] if len(values) == 1 else []
 
 

@@ -3,6 +3,7 @@
 The head's answers are out of fold: no rater's own label of an image has a part in them.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -101,7 +102,7 @@ def _one(judged: Sequence[Label], kind: str) -> float:
     for one in judged:
         weight[one.value] += one.weight
     best = max(weight.values())
-    winners = [value for value, total in weight.items() if total == best]
+    winners = [value for value, total in weight.items() if math.isclose(total, best)]
     return winners[0] if len(winners) == 1 else float("nan")
 
 
