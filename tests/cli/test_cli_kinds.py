@@ -34,6 +34,7 @@ def judged(drawn, vta, tmp_path_factory):
     votes = [{"image_id": name[:-4], "label": [1, 2, 7] if liked[name] else [7, 2, 1]}
              for name in names]  # fmt: skip
     (root / "votes.json").write_text(json.dumps(votes))
+    (root / "page.jsonl").write_text('{"vta_journal":1}\n')
     assert vta("embed", "pics", "--preset", "classic", cwd=root).code == 0
     return root
 
@@ -103,6 +104,8 @@ def test_audit_names_the_wrong_label_of_yes_and_no(judged, vta):
         (["--labels", "scores.csv", "--images", "pics"], "wrong-option"),
         (["--labels", "scores.csv", "--first-bin", "0"], "wrong-option"),
         (["--classes", "classes", "--positive", "c"], "wrong-option"),
+        (["--labels", "scores.csv", "--kind", "classes", "--positive", "c"], "wrong-option"),
+        (["--labels", "page.jsonl", "--kind", "scores"], "wrong-option"),
         (["--pairs", "scores.csv"], "no-pair-columns"),
     ],
 )

@@ -135,6 +135,12 @@ class Given:
                 f"--kind {self.kind} does not go with these labels",
                 hint="it is for --labels FILE; ordinal and scores also for --tiers DIR",
             )
+        if self.positive is not None and self.kind not in (None, "binary"):
+            raise UsageError(
+                "wrong-option",
+                f"--positive makes yes and no of a table, --kind {self.kind} something else",
+                hint="leave one of the two out",
+            )
         if self.by_rater and self.histograms is None:
             raise UsageError(
                 "wrong-option",
@@ -225,7 +231,14 @@ def _read(store: Store, given: Given) -> LabelSet:
 
 
 def _of_file(given: Given, file: Path) -> LabelSet:
-    if is_journal(file) or given.kind == "binary" or given.positive is not None:
+    of_page = is_journal(file)
+    if of_page and given.kind not in (None, "binary"):
+        raise UsageError(
+            "wrong-option",
+            f"{file.name} is a journal of `vta label`, which holds yes and no",
+            hint="leave out --kind; its pairs are learnt with --pairs",
+        )
+    if of_page or given.kind == "binary" or given.positive is not None:
         return labels_from_file(file, given.positive, given.label_column, given.path_column)
     labels = reader("labels")(
         file, kind=given.kind, column=given.label_column, path_column=given.path_column
