@@ -1,6 +1,7 @@
 """The columns in which `vta dedupe` holds a million images, beside a plain dictionary."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given
@@ -51,3 +52,25 @@ def test_links_to_a_file_that_is_there_are_no_copies(tmp_path):
         "b.jpg", "copy.jpg", "real.jpg",
     ]  # fmt: skip
     assert images.only(own).refs == [refs[1], refs[3], refs[4]]
+
+
+def test_one_file_by_two_mounts_is_no_copy_of_itself(tmp_path, monkeypatch):
+    """Nor where letter case does not count; else it would be taken aside, and none would stay."""
+    names = ["first/a.jpg", "second/a.jpg", "first/copy.jpg", "second/linked.jpg"]
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    os.link(tmp_path / names[3], tmp_path / "other name of it")  # two names: either may go
+    refs = [ImageRef(str(tmp_path / name), name, 1, 1) for name in names]
+    images = Images(refs, keys_of([5] * 4), np.ones(4, np.int64))
+    assert own_paths(images).all()
+
+    stat = Path.stat
+
+    def mounted(path, **how):
+        """Look at the second folder as at the first once more."""
+        return stat(Path(str(path).replace("second/a", "first/a")), **how)
+
+    monkeypatch.setattr(Path, "stat", mounted)
+    assert own_paths(images).tolist() == [True, False, True, True]

@@ -313,7 +313,8 @@ def own_paths(images: Images) -> NDArray[np.bool_]:
 
     Such a path is no copy: to take the file itself aside as a duplicate would break the link that
     was kept. Only equal content can be the same file, so nothing else is looked up on disk. Of
-    several links to a file that is not there by its own path the first counts.
+    several links to a file that is not there by its own path the first counts. So it does of
+    several paths to one name of a file, as by two mounts of a folder, or in another letter case.
     """
     copies = by_content(images.keys, np.arange(len(images)))
     own = np.ones(len(images), np.bool_)
@@ -322,11 +323,24 @@ def own_paths(images: Images) -> NDArray[np.bool_]:
         paths = [images.refs[place].path for place in places]
         targets = [os.path.realpath(path) for path in paths]
         seen = {path for path, target in zip(paths, targets, strict=True) if path == target}
+        only: set[tuple[int, int]] = set()
         for place, path, target in zip(places, paths, targets, strict=True):
-            if path != target and target in seen:
+            name = _only_name(target)
+            if (path != target and target in seen) or name in only:
                 own[place] = False
             seen.add(target)
+            if own[place] and name is not None:
+                only.add(name)
     return own
+
+
+def _only_name(path: str) -> tuple[int, int] | None:
+    """Return device and inode of a file that has no second name; two paths to it are the same."""
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return None
+    return (stat.st_dev, stat.st_ino) if stat.st_nlink == 1 and stat.st_ino else None
 
 
 def _reason(item: Known | Skip) -> str:
