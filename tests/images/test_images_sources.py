@@ -176,6 +176,7 @@ def test_a_file_that_vanishes_during_the_walk_is_a_skip(here, monkeypatch):
         ("shots/[0-9].[Jj][Pp][Gg]", ["1.jpg", "4.JPG"]),
         ("shots/[[]x].jpg", ["[x].jpg"]),
         ("shots/[x].jpg", ["[x].jpg"]),  # exists as it is written
+        ("[1]/*.jpg", ["6.jpg"]),  # so does its folder
         ("shots/de*", ["deep/2.jpg", "deep/er/3.jpg"]),
         ("*/deep/*.jpg", ["shots/deep/2.jpg"]),
         ("shots/.h*/*.jpg", [".hid/5.jpg"]),
@@ -184,6 +185,7 @@ def test_a_file_that_vanishes_during_the_walk_is_a_skip(here, monkeypatch):
 def test_globs(here, pattern, expected):
     plant(here, "a.jpg", "b.jpg", "c.png", "shots/1.jpg", "shots/4.JPG", "shots/[x].jpg")
     plant(here, "shots/deep/2.jpg", "shots/deep/er/3.jpg", "shots/.hid/5.jpg")
+    plant(here, "[1]/6.jpg")
     if expected is None:
         assert slug_of(pattern) == "no-such-source"
     else:

@@ -27,7 +27,7 @@ def is_glob(spec: str) -> bool:
 def open_glob(spec: str, rules: ScanRules) -> Iterator[Found]:
     """Open a glob as a source; raises `UsageError` ``no-such-source`` where nothing matches."""
     parts = absolute(spec).split("/")[1:]
-    n_fixed = next(i for i, part in enumerate(parts) if is_glob(part))
+    n_fixed = next((i for i in range(len(parts)) if _is_wild(parts[: i + 1])), len(parts) - 1)
     root = "/" + "/".join(parts[:n_fixed])
     wild = parts[n_fixed:]
     if any(part.startswith(".") for part in wild):
@@ -44,6 +44,11 @@ def open_glob(spec: str, rules: ScanRules) -> Iterator[Found]:
             hint="check the folder and the letter case; quote the pattern",
         )
     return itertools.chain([first], found)
+
+
+def _is_wild(parts: list[str]) -> bool:
+    """Tell whether the last part is a pattern: a folder that is called so, ``a [1]``, is none."""
+    return is_glob(parts[-1]) and not os.path.isdir("/" + "/".join(parts))  # noqa: PTH112
 
 
 def _matches(root: str, wild: list[str], rules: ScanRules, *, hidden: bool) -> Iterator[Found]:
