@@ -62,6 +62,11 @@ def test_what_vta_has_moved_is_not_gone(store, tmp_path):
         assert execute(steps, store.journal_dir, command="").done == 1
     assert collect(store, dry_run=False).n_paths_gone == 2
     assert lacking(store) == [False, False, True, True]
+    # once the new place is known the old one need not be
+    store.catalogue.record([Entry(str(tmp_path / "b" / "1.jpg"), 1, 1, KEYS[1])])
+    assert collect(store, dry_run=False).n_paths_gone == 1
+    assert store.catalogue.count() == 2
+    assert lacking(store) == [False, False, True, True]
     (tmp_path / "b" / "1.jpg").unlink()
     assert collect(store, dry_run=False).n_paths_gone == 1
     assert lacking(store) == [False, True, True, True]

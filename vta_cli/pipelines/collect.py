@@ -72,13 +72,25 @@ def _guard(store: Store, n_living: int, counted: GcReport) -> None:
 
 
 def _living(store: Store, gone: list[str]) -> Iterator[bytes]:
-    """Yield the keys of catalogued files that are still there; collect the paths that are not."""
+    """Yield the keys of catalogued files that are still there; collect the paths that are not.
+
+    A path that a run has emptied is kept only as long as no other path in the catalogue leads to
+    its content: until the new place is embedded.
+    """
     taken = _taken(store)
+    here: set[bytes] = set()
+    emptied: list[tuple[str, bytes]] = []
     for entry in store.catalogue.entries():
-        if not _is_somewhere(entry.path, taken):
-            gone.append(entry.path)
-        elif entry.key is not None:
+        if not _is_gone(entry.path):
+            if entry.key is not None:
+                here.add(entry.key)
+                yield entry.key
+        elif entry.key is not None and _is_somewhere(entry.path, taken):
+            emptied.append((entry.path, entry.key))
             yield entry.key
+        else:
+            gone.append(entry.path)
+    gone += [path for path, key in emptied if key in here]
 
 
 def _taken(store: Store) -> dict[str, list[str]]:
