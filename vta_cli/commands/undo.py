@@ -20,7 +20,7 @@ def undo(
 ) -> None:
     """Take back a run of filter, sort or dedupe: remove its copies and links, move files home.
 
-    A copy that was edited since stays, and so does a file whose old place is taken.
+    A copy stays if it or its source was edited since, and so does a file whose old place is taken.
 
     \b
       vta undo --list
