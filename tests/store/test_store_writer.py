@@ -185,3 +185,18 @@ def test_narrowing_is_rounding_or_refusal(vectors):
     assert np.isfinite(back).all()
     scale = np.abs(vectors).max(axis=-1, keepdims=True)
     assert (np.abs(back - vectors) <= scale * 2.0**-11).all()
+
+
+def test_a_store_that_was_moved_is_not_begun_again_at_its_old_place(tmp_path):
+    """Rows that lay there would be lost to it; they stay in the writer."""
+    with Store.open(tmp_path / "here", create=True) as store:
+        writer = store.space(recipe()).writer()
+        writer.append(keys_of(1), vectors_of(1)[:, 0])
+        (tmp_path / "here").rename(tmp_path / "there")
+        with pytest.raises(StoreError) as caught:
+            writer.seal()
+        assert caught.value.slug == "store-io"
+        assert not (tmp_path / "here").exists()
+        (tmp_path / "there").rename(tmp_path / "here")
+        assert writer.seal() is not None
+        assert store.space(recipe()).n_rows == 1

@@ -206,8 +206,14 @@ class LocalMedium:
     # The single steps.
 
     def make_folder(self, folder: Path) -> None:
-        """Make a folder and those above it, each known to the disk before anything is in it."""
+        """Make a folder and those above it, each known to the disk before anything is in it.
+
+        Not the root: where that is gone, somebody has moved the store, and rows that were written
+        at its old place would be lost to it.
+        """
         if not folder.is_dir():
+            if folder == self.root:
+                raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(folder))
             self.make_folder(folder.parent)
             folder.mkdir(exist_ok=True)
             self.sync_folder(folder.parent)
