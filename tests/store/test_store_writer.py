@@ -1,6 +1,7 @@
 """When a writer seals, what it refuses, and what it leaves behind."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -200,3 +201,19 @@ def test_a_store_that_was_moved_is_not_begun_again_at_its_old_place(tmp_path):
         (tmp_path / "there").rename(tmp_path / "here")
         assert writer.seal() is not None
         assert store.space(recipe()).n_rows == 1
+
+
+def test_a_name_that_is_given_up_while_it_is_asked_for(store, monkeypatch):
+    """As when `compact` removes a replaced shard: the next name is tried, and nothing fails."""
+    real, asked = os.link, []
+
+    def link(source, target):
+        asked.append(target)
+        if len(asked) == 1:
+            raise FileExistsError
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    fill(store.space(recipe()), 1)
+    assert len(asked) == 2
+    assert not store.space(recipe()).missing(keys_of(1)).any()

@@ -236,7 +236,10 @@ class LocalMedium:
             os.link(source, target)
         except FileExistsError:
             # A network file system may lose the answer of a link that worked and ask again.
-            return source.samefile(target)
+            try:
+                return source.samefile(target)
+            except FileNotFoundError:  # a replaced shard's marker, removed this moment
+                return False
         return True
 
     def create_plainly(self, path: Path, data: bytes) -> bool:
