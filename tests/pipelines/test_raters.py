@@ -73,7 +73,7 @@ def test_repeated_labels_give_the_ceiling_of_yes_and_no_too():
     rows += [(0, 0.0, 1.0, "ann"), (1, 1.0, 1.0, "ann"), (2, 0.0, 1.0, "bob")]
     notes = ceiling_notes(judged("binary", rows), KEYS)
     assert "2 images" in notes[0]
-    assert "of one rater agree in 50 %;" in notes[0]
+    assert "of one rater agree in 50 %; too few to say" in notes[0]
     assert "of two raters agree in 0 %;" in notes[1]
 
 

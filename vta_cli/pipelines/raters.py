@@ -151,9 +151,10 @@ def ceiling_notes(labels: LabelSet, keys: Mapping[str, bytes]) -> list[str]:
         what = counted(n, f"{one} was", f"{several} were")
         measured = labels.kind in ("ordinal", "scores") and np.isfinite(found.mean_difference)
         apart = f", {found.mean_difference:.3g} apart on average" if measured else ""
+        so = "that much no head can foretell" if measured else "no head can do better"
         notes.append(
             f"{what} judged more than once: judgements {who} agree in "
             f"{100 * found.agreement:.0f} %{apart}; "
-            + ("no head can do better" if not measured else "that much no head can foretell")
+            + (so if n >= FEWEST else "too few to say how good a head can be")
         )
     return notes
