@@ -75,6 +75,9 @@ def test_labels_of_every_kind_find_the_liked_pictures(judged, vta, case):
     kept = vta("filter", "pics", "--model", name, "--threshold", middle, cwd=judged)
     assert kept.code == 0, kept.err
     assert len(kept.out.splitlines()) == 12
+    told = json.loads(vta("heads", "show", name, cwd=judged).out)["labels"]
+    assert sum(told.values()) == 24
+    assert any(re.fullmatch(said, one) for one in told)
     why = vta("explain", "pics/p02.jpg", "--model", name, "-n", "3", cwd=judged)
     assert why.code == 0, why.err
     near = why.out.partition("nearest labelled\n")[2].splitlines()

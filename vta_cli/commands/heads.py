@@ -64,10 +64,12 @@ def show(
     name: Annotated[str | None, typer.Argument(help="Name or file; default: the newest.")] = None,
     store: StoreOption = None,
 ) -> None:
-    """Show all that a head says of itself, as JSON."""
+    """Show all that a head says of itself, as JSON; of its labels how many there are of each."""
+    from collections import Counter
     from dataclasses import asdict
 
     from vta_cli.heads.saved import load_head
+    from vta_cli.pipelines.remembered import LABELS, judgements
     from vta_cli.pipelines.score import find_head
 
     with open_store(store, read_only=True) as opened:
@@ -75,6 +77,8 @@ def show(
         head = load_head(path)
         known = {"file": str(path), **head.meta, "dims": list(head.dims)}
         known.pop("oof", None)  # a number for each label: `vta report` draws them
+        if LABELS in known:
+            known[LABELS] = Counter(judgements(head.meta).values())
         known["recipes"] = list(head.recipes)
         known["normalise"] = head.normalise
         known["gives"] = asdict(head.promise)
