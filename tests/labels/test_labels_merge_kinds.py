@@ -14,6 +14,7 @@ from vta_cli.labels.merge_scores import merge_scores, merge_tiers
 from vta_cli.labels.merge_tags import merge_tags
 from vta_cli.labels.records import Label, LabelSet
 from vta_cli.labels.registry import MERGES, merge_of
+from vta_cli.labels.table_scores import read_scores, read_tier_table
 
 
 def key(letter):
@@ -121,6 +122,14 @@ class TestScores:
             "1 labelled file is an exact copy of another and counts once with it",
             "1 image with several scores, of which the mean counts: /a (1 in t:2, 5 in t:4)",
         )
+
+    def test_each_row_of_a_table_is_a_vote(self, tmp_path):
+        (tmp_path / "a.jpg").write_bytes(b"a")
+        file = tmp_path / "votes.csv"
+        file.write_text("path,score\na.jpg,5\na.jpg,5\na.jpg,5\na.jpg,1\n")
+        keys = {str(tmp_path / "a.jpg"): bytes(32)}
+        assert merge_scores(read_scores(file), keys).targets.tolist() == [4.0]
+        assert merge_tiers(read_tier_table(file), keys).targets.tolist() == [1]
 
     def test_histograms_and_tiers_are_scores_by_their_values(self):
         labels = labels_of("histograms", ("/a", 5.5, "x", 1.0, "", (1, 1)), bins=(5.0, 6.0))

@@ -172,12 +172,13 @@ class TestTableShape:
             "labels.csv:4: the weight '-3' is no number above 0; taken as 1",
         )
 
-    def test_equal_rows_count_once_and_contrary_rows_are_kept_for_the_report(self, tmp_path):
+    def test_equal_and_contrary_rows_are_judgements_of_their_own(self, tmp_path):
         text = "path,label\na.jpg,1\n./a.jpg,yes\nb.jpg,0\nb.jpg,1\n"
         labels = read_table(table(tmp_path, text))
 
         assert [(label.source, label.value) for label in labels.labels] == [
-            ("labels.csv:2", 1.0), ("labels.csv:4", 0.0), ("labels.csv:5", 1.0),
+            ("labels.csv:2", 1.0), ("labels.csv:3", 1.0), ("labels.csv:4", 0.0),
+            ("labels.csv:5", 1.0),
         ]  # fmt: skip
 
 

@@ -104,8 +104,9 @@ def train_binary(
     tell = progress or _silent
     rows, n_views = view_rows(blocks)
     design = make_design(rows, normalise=normalise)
-    # threads that wait for each other cost more than they gain on small matrices and in k-means
-    with threadpool_limits(1, user_api=None if design.small else "openmp"):
+    # threads that wait for each other cost more than they gain, and sums that they part differ
+    # in their last bits: the same labels would give other heads on other machines
+    with threadpool_limits(1):
         task = _task(design, n_views, targets, groups, weights, n_folds, n_repeats, seed)
         if network is not None:
             task = replace(task, folds=network.folds(task.groups, task.folds))

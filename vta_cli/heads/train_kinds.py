@@ -34,6 +34,7 @@ from vta_cli.heads.network import Settings
 from vta_cli.heads.reduced import Reduced, reduce
 from vta_cli.heads.registry import KIND_HEADS, LEARNERS, NETWORKS, resolve
 from vta_cli.heads.spread import spread_folds
+from vta_cli.heads.threads import one_thread
 from vta_cli.heads.viewed import mean_of_views, view_rows
 from vta_cli.heads.wanted import Ints, Wanted, by_view, check
 from vta_cli.records import Figure, KindReport, Layer, Vectors
@@ -164,20 +165,21 @@ def train_kind(
     wanted = replace(wanted, weights=wanted.weights / wanted.weights.mean())
     tell = progress or _silent
     if by_gradients is not None:
-        fitted, report = _network(
-            design,
-            n_views,
-            wanted,
-            groups,
-            n_folds,
-            seed,
-            by_gradients,
-            tell,
-            normalise=normalise,
-        )
+        with one_thread():  # of numpy alone: a large network may have torch's own threads
+            fitted, report = _network(
+                design,
+                n_views,
+                wanted,
+                groups,
+                n_folds,
+                seed,
+                by_gradients,
+                tell,
+                normalise=normalise,
+            )
         return fitted, replace(report, seconds=time.perf_counter() - started)
     learner: Learner = resolve(LEARNERS[name])()
-    with threadpool_limits(1 if design.small else None):
+    with threadpool_limits(1):  # as in `train.train_binary`
         tell("folds", 0, 3)
         space = reduce(design)
         order = np.zeros(n_images) if wanted.pairs is not None else wanted.numbers

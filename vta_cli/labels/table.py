@@ -70,8 +70,8 @@ def read_table(
     LabelSet
         Of kind ``binary``. A path is taken as absolute, else from the table's folder, else from
         the working directory. Rows without a judgement, with an unknown one, or whose file is not
-        there are left out and told in `problems`; equal rows count once. Columns ``weight`` and
-        ``rater`` are read where present.
+        there are left out and told in `problems`; each other row is a judgement of its own. Columns
+        ``weight`` and ``rater`` are read where present.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def value_labels(
         ``no-labels`` if no row is left.
     """
     images = Beside(file)
-    labels: dict[tuple[str, float, str], Label] = {}
+    labels: list[Label] = []
     for row in rows:
         where = f"{file.name}:{row.line}"
         value = meaning(row.value)
@@ -163,12 +163,11 @@ def value_labels(
             problems.add("rows whose image is not there", where, why)
             continue
         weight = weight_of(row.record, where, problems)
-        rater = text(row.record.get(RATER_COLUMN))
-        key = (path, value, rater)
-        labels.setdefault(key, Label(path, value, where, weight, rater))
+        # equal rows stay: of several votes each counts in the mean, the majority and the ceiling
+        labels.append(Label(path, value, where, weight, text(row.record.get(RATER_COLUMN))))
     if not labels:
         raise no_labels(file, problems.sentences())
-    return tuple(labels.values())
+    return tuple(labels)
 
 
 def _meaning(rows: Sequence[Row], positive: str | None, file: Path) -> dict[str, float]:
