@@ -7,6 +7,7 @@ from vta_cli.arrange.execute import execute
 from vta_cli.arrange.plan import Action, Item, plan
 from vta_cli.backbones.classic_recipe import recipe
 from vta_cli.errors import StoreError
+from vta_cli.pipelines import mounts
 from vta_cli.pipelines.collect import collect
 from vta_cli.pipelines.lanes import key_rows
 from vta_cli.store.catalogue import Entry
@@ -52,6 +53,29 @@ def test_a_disk_that_is_not_mounted_costs_no_vector(store, tmp_path):
         collect(store, dry_run=False)
     assert caught.value.slug == "nothing-would-stay"
     assert lacking(store) == [False] * 4
+
+
+def test_one_of_several_disks_that_is_not_mounted_costs_no_vector(store, tmp_path, monkeypatch):
+    """Its place is known from fstab and empty, or one of those where systems mount disks."""
+    disk = tmp_path / "my disk"
+    listed = tmp_path / "fstab"
+    name = str(disk).replace(" ", "\\040")
+    listed.write_text(f"# no\nUUID=1 {name} ext4 defaults 0 2\nUUID=2 none swap sw 0 0\n")
+    monkeypatch.setattr(mounts, "FSTAB", listed)
+    usual = "/media/nobody/no-such-disk/3.jpg"
+    store.catalogue.record(
+        [Entry(str(disk / "sub" / "2.jpg"), 1, 1, KEYS[2]), Entry(usual, 1, 1, KEYS[3])]
+    )
+    for ready in (None, disk.mkdir):
+        if ready:
+            ready()
+        found = collect(store, dry_run=True)
+        assert (found.n_paths_gone, found.n_rows, found.n_away) == (2, 0, 2)
+        assert str(disk) in found.away
+    (disk / "lost+found").mkdir()  # mounted, and the image is not there
+    found = collect(store, dry_run=False)
+    assert (found.n_paths_gone, found.n_rows, found.n_away) == (3, 1, 1)
+    assert lacking(store) == [False, False, True, False]
 
 
 def test_what_vta_has_moved_is_not_gone(store, tmp_path):

@@ -130,7 +130,8 @@ def gc(
 ) -> None:
     """Drop the vectors of images that no longer exist at any known path.
 
-    Looks at every known path on disk first, and where vta has moved or copied its file.
+    Looks at every known path on disk first, and where vta has moved or copied its file. Images
+    on a disk that seems not to be mounted are kept.
     Dropped vectors can be had again only by embedding; disk space comes back with the first
     `vta store compact` after its grace period.
     """
@@ -145,6 +146,13 @@ def gc(
         f"({report.n_bytes / 1e6:,.1f} MB) {would}dropped",
         err=True,
     )
+    if report.n_away:
+        typer.echo(
+            f"{counted(report.n_away, 'known path lies', 'known paths lie')} where no disk seems "
+            f"to be mounted and {'is' if report.n_away == 1 else 'are'} kept: "
+            f"{', '.join(report.away)}; if that disk is gone for good, put any file there",
+            err=True,
+        )
     if report.own_catalogue and report.n_rows:
         typer.echo(
             "the store is on a network file system, where each machine knows its own images alone: "

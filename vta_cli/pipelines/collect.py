@@ -9,6 +9,7 @@ from vta_cli.arrange.journal import read_journal
 from vta_cli.arrange.undo import journals
 from vta_cli.errors import ArrangeError, StoreError
 from vta_cli.pipelines.lanes import key_rows
+from vta_cli.pipelines.mounts import Disks
 from vta_cli.store.gc import GcReport, gc
 from vta_cli.store.store import Store
 
@@ -18,13 +19,16 @@ class CollectReport:
     """What is, or would be, dropped.
 
     `own_catalogue` says that the catalogue is this machine's alone, as of a store on a network file
-    system: then images that only other machines have embedded count as gone.
+    system: then images that only other machines have embedded count as gone. `n_away` known paths
+    lie on disks that seem not to be mounted, at the places `away`; they are not gone.
     """
 
     n_paths_gone: int
     n_rows: int
     n_bytes: int
     own_catalogue: bool
+    n_away: int = 0
+    away: tuple[str, ...] = ()
 
 
 def collect(store: Store, *, dry_run: bool) -> CollectReport:
@@ -41,7 +45,8 @@ def collect(store: Store, *, dry_run: bool) -> CollectReport:
         If it looks as if the catalogue or the disk with the images were lost.
     """
     gone: list[str] = []
-    keep = key_rows(sorted(set(_living(store, gone))))
+    disks = Disks()
+    keep = key_rows(sorted(set(_living(store, gone, disks))))
     counted = gc(store, keep, dry_run=True)
     if not dry_run:
         _guard(store, len(keep), counted)
@@ -49,7 +54,8 @@ def collect(store: Store, *, dry_run: bool) -> CollectReport:
         if gone:
             store.catalogue.forget(gone)
     elsewhere = not store.catalogue.path.is_relative_to(store.path)
-    return CollectReport(len(gone), counted.rows, counted.bytes, elsewhere)
+    away = tuple(sorted(disks.away))
+    return CollectReport(len(gone), counted.rows, counted.bytes, elsewhere, disks.n_paths, away)
 
 
 def _guard(store: Store, n_living: int, counted: GcReport) -> None:
@@ -71,8 +77,10 @@ def _guard(store: Store, n_living: int, counted: GcReport) -> None:
         )
 
 
-def _living(store: Store, gone: list[str]) -> Iterator[bytes]:
+def _living(store: Store, gone: list[str], disks: Disks) -> Iterator[bytes]:
     """Yield the keys of catalogued files that are still there; collect the paths that are not.
+
+    What lies on a disk that seems not to be mounted is as good as there.
 
     A path that a run has emptied is kept only as long as no other path in the catalogue leads to
     its content: until the new place is embedded.
@@ -88,6 +96,9 @@ def _living(store: Store, gone: list[str]) -> Iterator[bytes]:
         elif entry.key is not None and _is_somewhere(entry.path, taken):
             emptied.append((entry.path, entry.key))
             yield entry.key
+        elif disks.is_away(entry.path):
+            if entry.key is not None:
+                yield entry.key
         else:
             gone.append(entry.path)
     gone += [path for path, key in emptied if key in here]
