@@ -336,6 +336,9 @@ class TestAnyFile:
     def test_a_fixed_scale_cannot_be_moved_and_the_unknown_is_refused(self, tmp_path):
         ava = written(tmp_path, AVA_LINE, "AVA.txt")
         assert slug_of(read_histograms, ava, refs("953619.jpg"), first_bin=0) == "bin-is-fixed"
+        counts = written(tmp_path, "path,c1,c2\na.jpg,1,2\n", "counts.csv")
+        assert slug_of(read_histograms, counts, refs("a.jpg"), first_bin=0) == "bin-is-fixed"
+        assert read_histograms(counts, refs("a.jpg"), first_bin=1).bins == (1, 2)
         poem = written(tmp_path, "Tyger Tyger, burning bright\n", "poem.txt")
         assert slug_of(read_histograms, poem, []) == "unknown-histograms"
         assert slug_of(read_histograms, tmp_path / "none.json", []) == "no-such-file"

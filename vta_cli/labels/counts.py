@@ -35,7 +35,7 @@ def read_counts(
     images: Iterable[ImageRef] | None = None,
     *,
     count_columns: Sequence[str] = (),
-    first_bin: float = 1.0,
+    first_bin: float | None = None,
     path_column: str | None = None,
 ) -> LabelSet:
     """Read histograms from a table.
@@ -50,8 +50,8 @@ def read_counts(
     count_columns : sequence of str
         Names of the columns of counts, in the order of their bins. Where they are not numbered, the
         bins are.
-    first_bin : float
-        Score of the first bin of an array, or of columns that are not numbered.
+    first_bin : float, optional
+        Score of the first bin of an array, or of columns that are not numbered; 1 unless given.
     path_column : str, optional
         Where it is not one of `vta_cli.tabular.PATH_COLUMNS`.
 
@@ -63,7 +63,8 @@ def read_counts(
     Raises
     ------
     UsageError
-        ``no-such-file``, ``bad-table``, ``no-path-column``, ``no-count-columns``, ``no-labels``.
+        ``no-such-file``, ``bad-table``, ``no-path-column``, ``no-count-columns``, ``no-labels``;
+        ``bin-is-fixed`` if the columns' numbers say otherwise than `first_bin`.
     """
     require_file(file)
     problems = Problems(file.name)
@@ -73,11 +74,18 @@ def read_counts(
         raise _no_columns(file, {})
     path_name = column(first[1], path_column, (*PATH_COLUMNS, *ID_FIELDS), "path", file)
     array = None if count_columns else _array(first[1])
+    start = 1.0 if first_bin is None else first_bin
     if array is not None:
-        bins = bins_from(first_bin, len(first[1][array]))
+        bins = bins_from(start, len(first[1][array]))
         names: tuple[str, ...] = ()
     else:
-        names, bins = _columns(first[1], count_columns, path_name, first_bin, file)
+        names, bins = _columns(first[1], count_columns, path_name, start, file)
+        if bins[0] != start and first_bin is not None:
+            raise UsageError(
+                "bin-is-fixed",
+                f"the columns of {file.name} begin with {names[0]}, and not with {start:g}",
+                hint="leave the score of the first bin out, or number the columns anew",
+            )
 
     def found() -> Iterator[Votes]:
         yield from _votes([first], path_name, array, names, file, problems)

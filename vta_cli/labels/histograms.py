@@ -63,7 +63,7 @@ def read_histograms(
         )
     if not head.startswith(SQLITE):
         if suffix in TABLES:
-            return read_counts(file, images, first_bin=1.0 if first_bin is None else first_bin)
+            return read_counts(file, images, first_bin=first_bin)
         if suffix == ".json":
             return read_nima(file, images, first_bin=1.0 if first_bin is None else first_bin)
     if first_bin is not None:
