@@ -12,7 +12,7 @@ from sitting import WAIT_S, learnt, liked, until
 
 from vta_cli.backbones.registry import load
 from vta_cli.errors import UnreadableImageError
-from vta_cli.labels.journal import read_journal
+from vta_cli.labels.journal import Journal, judge_event, read_journal
 from vta_cli.pipelines import lanes
 from vta_cli.pipelines.label import Plan, Session
 from vta_cli.pipelines.label_cup import Cups
@@ -208,6 +208,27 @@ def test_labels_are_exported_as_folders(sit, here, tmp_path):
         assert export(store, tmp_path / "j.jsonl", out, link=False) == 24
     assert len(list((out / "liked").iterdir())) == 12
     assert len(list((here / "liked").iterdir())) == 12
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_an_image_that_is_judged_otherwise_changes_its_side_of_an_export(tmp_path, link):
+    image, other, out = tmp_path / "a.jpg", tmp_path / "b.jpg", tmp_path / "out"
+    image.write_bytes(b"a")
+    other.write_bytes(b"b")
+    with Store.open(tmp_path / ".vta", create=True) as store:
+        for side, against in (("liked", "disliked"), ("disliked", "liked"), ("liked", "disliked")):
+            journal = Journal(tmp_path / "j.jsonl")
+            said = [("a", image, int(side == "liked")), ("b", other, 1)]
+            journal.append(
+                [judge_event(key * 64, one, str(path), mode="single") for key, path, one in said]
+            )
+            journal.close()
+            assert export(store, tmp_path / "j.jsonl", out, link=link) == 2
+            assert (out / side / "a.jpg").read_bytes() == b"a"
+            assert not os.path.lexists(out / against / "a.jpg")
+            assert (out / "liked" / "b.jpg").read_bytes() == b"b"
+            (out / "liked" / "mine.jpg").write_bytes(b"a")  # of nobody's export
+    assert (out / "liked" / "mine.jpg").exists()
 
 
 def test_a_picture_that_went_away_before_its_turn_is_asked_no_more(folder, monkeypatch):

@@ -1,14 +1,18 @@
 """Opens the labelling page and keeps it until it is ended; exports labels as folders afterwards."""
 
+import filecmp
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vta_cli.arrange.execute import execute
+from vta_cli.arrange.journal import read_journal as read_run
 from vta_cli.arrange.plan import Action, Item, plan
-from vta_cli.errors import UsageError, VtaError
+from vta_cli.arrange.undo import journals
+from vta_cli.errors import ArrangeError, UsageError, VtaError
 from vta_cli.labels.journal import read_journal
 from vta_cli.pipelines.label import Plan, Session
 from vta_cli.pipelines.label_cup import Cups
@@ -20,6 +24,9 @@ from vta_cli.words import counted
 
 HOST = "127.0.0.1"
 TOKEN_BYTES = 24
+SIDES = ("disliked", "liked")
+EXPORT = "vta label --export-folders"
+"""What the journal of such a run says."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,8 @@ def _listen(port: int) -> socket.socket:
 def export(store: Store, journal: Path, out: Path, *, link: bool) -> int:
     """Copy or link the labelled images into ``out/liked`` and ``out/disliked``.
 
+    What an earlier export put on the side that no longer holds is moved to the other.
+
     Returns
     -------
     int
@@ -115,18 +124,52 @@ def export(store: Store, journal: Path, out: Path, *, link: bool) -> int:
     VtaError
         ``not-exported`` if some could not be; the rest is there.
     """
-    items = []
-    for label in read_journal(journal).labels:
-        name = Path(label.path).name
-        items.append(Item(label.path, f"{'liked' if label.value else 'disliked'}/{name}"))
-    steps = plan(items, out.absolute(), Action.SYMLINK if link else Action.COPY)
-    outcome = execute(steps, store.journal_dir, command="vta label --export-folders")
-    if outcome.failed:
-        step, reason = outcome.failed[0]
+    out = out.absolute()
+    sides = {label.path: SIDES[label.value > 0.5] for label in read_journal(journal).labels}
+    turned = plan(_turned(store, out, sides), out, Action.MOVE)
+    failed = list(execute(turned, store.journal_dir, command=EXPORT).failed) if turned else []
+    items = [Item(path, f"{side}/{Path(path).name}") for path, side in sides.items()]
+    steps = plan(items, out, Action.SYMLINK if link else Action.COPY)
+    outcome = execute(steps, store.journal_dir, command=EXPORT)
+    failed += outcome.failed
+    if failed:
+        step, reason = failed[0]
         raise VtaError(
             "not-exported",
-            f"{counted(len(outcome.failed), 'file was', 'files were')} not exported, "
+            f"{counted(len(failed), 'file was', 'files were')} not exported, "
             f"e.g. {step.source}: {reason}",
             hint="see to the reason and run it again",
         )
     return outcome.done + outcome.already
+
+
+def _turned(store: Store, out: Path, sides: Mapping[str, str]) -> list[Item]:
+    """Return the files of earlier exports whose images were judged otherwise since.
+
+    Only what the journals of runs know to be of an export, and what is still as it was made.
+    """
+    origins: dict[str, str] = {}
+    for run in reversed(journals(store.journal_dir)):  # oldest first
+        if run.command != EXPORT or run.undone:
+            continue
+        with suppress(ArrangeError, OSError):
+            for entry in read_run(run.path).entries:
+                if entry.made is not None:
+                    source = entry.step.source
+                    origins[entry.step.destination] = origins.get(source, source)
+    found = []
+    for made, source in origins.items():
+        place, side = Path(made), sides.get(source)
+        stale = side is not None and place.parent in [out / one for one in SIDES if one != side]
+        if stale and _is_same(source, place):
+            found.append(Item(made, f"{side}/{Path(source).name}"))
+    return found
+
+
+def _is_same(source: str, made: Path) -> bool:
+    try:
+        if made.is_symlink():
+            return str(made.readlink()) == source
+        return filecmp.cmp(source, made, shallow=False)
+    except OSError:
+        return False
