@@ -223,10 +223,12 @@ def test_unknown_and_wrong_files_are_refused(tmp_path):
     with pytest.raises(HeadError, match="widths"):
         read_published(tmp_path / "cut.safetensors")
     tensors = city_tensors(1)
-    tensors["up.0.bias"][0] = np.nan
-    save_file(tensors, tmp_path / "nan.safetensors")
-    with pytest.raises(HeadError, match="not finite"):
-        read_published(tmp_path / "nan.safetensors")
+    tensors["up.0.bias"] = tensors["up.0.bias"].astype(np.float64)
+    for wrong in (np.nan, 1e200):  # the latter is none of float32
+        tensors["up.0.bias"][0] = wrong
+        save_file(tensors, tmp_path / "nan.safetensors")
+        with pytest.raises(HeadError, match="not finite"):
+            read_published(tmp_path / "nan.safetensors")
 
 
 @settings(max_examples=60, deadline=None)

@@ -179,6 +179,13 @@ class TestTags:
         assert states(labels) == {"a": (0, 1), "b": (1, 0)}
         assert labels.problems == ("labels.csv:2: the tag 'cow' is not known",)
 
+    def test_words_of_json_objects_are_read_as_in_columns(self, table):
+        said = {"dog": "no", "cat": "yes", "cow": None, "hen": 0.3}
+        labels = read_tags(table(json.dumps({"path": "a.jpg", "tags": said}), "t.jsonl"))
+        assert labels.names == ("cat", "cow", "dog", "hen")
+        assert labels.labels[0].values == (1, -1, 0, -1)
+        assert labels.problems == ("t.jsonl:1: '0.3' is neither yes nor no of the tag 'hen'",)
+
     def test_json_arrays_and_objects(self, table):
         rows = [
             {"path": "a.jpg", "tags": ["dog", "a, b"]},

@@ -26,9 +26,11 @@ def affine(tensors: Tensors, name: str) -> Layer:
         raise broken(f"{prefix}weight is {weight.shape}, {prefix}bias {bias.shape}")
     if weight.dtype.kind != "f" or bias.dtype.kind != "f":
         raise broken(f"{prefix}weight and {prefix}bias hold {weight.dtype} and {bias.dtype}")
+    with np.errstate(over="ignore"):  # what is too large is told below
+        weight, bias = weight.astype(np.float32), bias.astype(np.float32)
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise broken(f"{prefix}weight or {prefix}bias holds values that are not finite")
-    return Layer("affine", weight.astype(np.float32), bias.astype(np.float32))
+    return Layer("affine", weight, bias)
 
 
 def widths(layers: Sequence[Layer]) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from vta_cli.errors import UsageError, excerpt
 from vta_cli.labels.finding import Beside
@@ -171,10 +171,12 @@ class _Lists:
 
     def states(self, record: Record, where: str, problems: Problems) -> dict[str, int] | None:
         """Return a state for each tag that the cell names; None for an empty cell."""
-        del where, problems
         cell = record.get(self._name)
         if isinstance(cell, dict):
-            return {str(tag).strip(): PRESENT if said else ABSENT for tag, said in cell.items()}
+            return {
+                str(tag).strip(): _state(text(said), str(tag), where, problems)
+                for tag, said in cell.items()
+            }
         if isinstance(cell, list):
             return _listed(map(text, cell))
         shown = text(cell).strip()
@@ -193,17 +195,20 @@ class _Columns:
         """Return a state for each tag; None if every cell is empty."""
         states: dict[str, int] = {}
         for name, tag in self._tags.items():
-            shown: Any = text(record.get(name))
-            if plain(shown) in POSITIVE:
-                states[tag] = PRESENT
-            elif plain(shown) in NEGATIVE:
-                states[tag] = ABSENT
-            else:
-                states[tag] = UNKNOWN
-                if plain(shown) not in BLANK:
-                    said = f"{excerpt(shown)} is neither yes nor no of the tag {excerpt(tag)}"
-                    problems.add("cells that are neither yes nor no", where, said)
+            states[tag] = _state(text(record.get(name)), tag, where, problems)
         return None if set(states.values()) <= {UNKNOWN} else states
+
+
+def _state(shown: str, tag: str, where: str, problems: Problems) -> int:
+    """Read yes or no of one tag; what is neither leaves it unknown."""
+    if plain(shown) in POSITIVE:
+        return PRESENT
+    if plain(shown) in NEGATIVE:
+        return ABSENT
+    if plain(shown) not in BLANK:
+        said = f"{excerpt(shown)} is neither yes nor no of the tag {excerpt(tag)}"
+        problems.add("cells that are neither yes nor no", where, said)
+    return UNKNOWN
 
 
 def _listed(tags: Iterable[str]) -> dict[str, int]:
