@@ -162,7 +162,7 @@ class TestTableShape:
         assert slug_of(table(tmp_path, "[1]\n", "x.jsonl")) == "bad-table"
 
     def test_weights_and_raters(self, tmp_path):
-        text = "path,label,weight,rater\na.jpg,1,2.5,ann\nb.jpg,0,,bob\nc.jpg,0,-3,bob\n"
+        text = "path,label,weight,rater\na.jpg,1,2.5,ann\nb.jpg,0,,bob\nc.jpg,0,-3, bob \n"
         labels = read_table(table(tmp_path, text))
 
         assert [(label.weight, label.rater) for label in labels.labels] == [

@@ -11,10 +11,10 @@ from vta_cli.labels.nima import COUNT_FIELDS, ID_FIELDS
 from vta_cli.labels.problems import Problems, listed
 from vta_cli.labels.records import LabelSet
 from vta_cli.labels.rows import (
-    RATER_COLUMN,
     Record,
     column,
     numbers_of,
+    rater_of,
     records,
     require_file,
     text,
@@ -115,7 +115,7 @@ def _votes(
             what = f"no counts: {listed(strange)}" if strange else "no counts"
             problems.add("rows whose counts are no numbers", where, what)
             continue
-        rater = text(record.get(RATER_COLUMN))
+        rater = rater_of(record)
         weight = weight_of(record, where, problems)
         yield Votes(where, text(record.get(path_name)), usable, weight, rater)
 

@@ -11,11 +11,11 @@ from vta_cli.labels.problems import Problems, listed, without
 from vta_cli.labels.records import Label, LabelSet
 from vta_cli.labels.rows import (
     BLANK,
-    RATER_COLUMN,
     Record,
     find_column,
     no_labels,
     plain,
+    rater_of,
     records,
     require_file,
     text,
@@ -85,7 +85,7 @@ def read_pairs(file: Path) -> LabelSet:
             )
         else:
             weight = weight_of(record, where, problems)
-            rater = text(record.get(RATER_COLUMN))
+            rater = rater_of(record)
             labels.append(Label(first, value, where, weight, rater, other=second))
     if n_blank:
         problems.add("", file.name, without(n_blank, "pair", "winner"))

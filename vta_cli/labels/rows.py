@@ -189,6 +189,11 @@ def weight_of(record: Record, where: str, problems: Problems) -> float:
     return weight
 
 
+def rater_of(record: Record) -> str:
+    """Return who judged, of a row's column ``rater``; outer blanks make no other person."""
+    return text(record.get(RATER_COLUMN)).strip()
+
+
 def number(shown: str) -> float | None:
     """Return the finite number that a cell spells, or None."""
     try:

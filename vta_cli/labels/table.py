@@ -14,12 +14,12 @@ from vta_cli.labels.problems import Problems, listed, without
 from vta_cli.labels.records import Label, LabelSet
 from vta_cli.labels.rows import (
     BLANK,
-    RATER_COLUMN,
     Record,
     column,
     no_labels,
     number,
     plain,
+    rater_of,
     records,
     require_file,
     text,
@@ -164,7 +164,7 @@ def value_labels(
             continue
         weight = weight_of(row.record, where, problems)
         # equal rows stay: of several votes each counts in the mean, the majority and the ceiling
-        labels.append(Label(path, value, where, weight, text(row.record.get(RATER_COLUMN))))
+        labels.append(Label(path, value, where, weight, rater_of(row.record)))
     if not labels:
         raise no_labels(file, problems.sentences())
     return tuple(labels)

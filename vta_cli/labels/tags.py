@@ -12,12 +12,12 @@ from vta_cli.labels.problems import Problems, listed, without
 from vta_cli.labels.records import ABSENT, PRESENT, UNKNOWN, Label, LabelSet
 from vta_cli.labels.rows import (
     BLANK,
-    RATER_COLUMN,
     Record,
     column,
     find_column,
     no_labels,
     plain,
+    rater_of,
     records,
     require_file,
     text,
@@ -111,7 +111,7 @@ def read_tags(
             )
             del states[tag]
         weight = weight_of(record, where, problems)
-        found.append(_Tagged(path, where, weight, text(record.get(RATER_COLUMN)), states))
+        found.append(_Tagged(path, where, weight, rater_of(record), states))
     if n_blank:
         problems.add("", file.name, without(n_blank, "row", "tags"))
     open_world = unlisted == "unknown" or isinstance(reader, _Columns)
