@@ -33,19 +33,28 @@ class Ran:
     err: str
 
 
+OF_THE_SHELL = frozenset(name for name in os.environ if name.startswith("VTA_"))
+"""Settings of whoever runs the tests, and of this suite: none of the commands' business."""
+
+
+def environment(more):
+    """Return what a command sees: no settings but those of the test."""
+    own = {name: value for name, value in os.environ.items() if name not in OF_THE_SHELL}
+    return own | {"VTA_OFFLINE": "1", "COLUMNS": "100"} | (more or {})
+
+
 def run_vta(*args, cwd, stdin=None, env=None, timeout=300):
     """Run the real `vta` in its own process."""
     words = [*map(str, args)]
     if env is None and forked.can_fork():
-        said = {**os.environ, "VTA_OFFLINE": "1", "COLUMNS": "100"}
-        ran = forked.run(words, cwd=cwd, stdin=stdin, env=said, timeout=timeout)
+        ran = forked.run(words, cwd=cwd, stdin=stdin, env=environment(None), timeout=timeout)
         return Ran(
             ran[0], ran[1].decode("utf-8", "surrogateescape"), ran[2].decode("utf-8", "replace")
         )
     done = subprocess.run(
         [sys.executable, "-m", "vta_cli", *words],
         cwd=cwd, input=stdin, capture_output=True, check=False, timeout=timeout,
-        env={**os.environ, "VTA_OFFLINE": "1", "COLUMNS": "100", **(env or {})},
+        env=environment(env),
     )  # fmt: skip
     return Ran(
         done.returncode,
