@@ -234,6 +234,8 @@ def test_an_unreadable_picture_has_no_neighbours(trained_folder, vta):
         ran = vta(verb, f"pics/{name}", cwd=trained_folder)
         one_line(ran, slug, 2)
         assert why in ran.err
+    ran = vta("explain", "pics/cut.jpg", "--store", ".vta", cwd=trained_folder)
+    assert "vta embed pics/cut.jpg --store .vta --retry-skipped" in ran.err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")

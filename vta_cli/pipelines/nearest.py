@@ -1,6 +1,5 @@
 """Nearest images: of one image in a source, and of one image among the labels of a head."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,8 +82,8 @@ def key_of_image(store: Store, image: str, spaces: Sequence[Space], named: Path 
                 if not any(space.missing(row)[0] for space in spaces):
                     return entry.key
             if entry.reason and not is_outdated(entry.reason):
-                raise _unreadable(image, entry.detail or entry.reason)
-    _require_readable(image)
+                raise _unreadable(image, entry.detail or entry.reason, named)
+    _require_readable(image, named)
     of = " and ".join(dict.fromkeys(space.recipe.backbone for space in spaces))
     raise UsageError(
         "not-embedded",
@@ -93,22 +92,23 @@ def key_of_image(store: Store, image: str, spaces: Sequence[Space], named: Path 
     )
 
 
-def _require_readable(image: str) -> None:
+def _require_readable(image: str, named: Path | None) -> None:
     """Raise ``unreadable-image`` if `vta embed` would skip the file, which it has not seen yet."""
     from vta_cli.images.decode import decode  # noqa: PLC0415 - only a missing vector needs Pillow
 
     try:
         decode(read_bytes(image))
     except UnreadableImageError as error:
-        raise _unreadable(image, error.message) from error
+        raise _unreadable(image, error.message, named) from error
 
 
-def _unreadable(image: str, why: str) -> UsageError:
+def _unreadable(image: str, why: str, named: Path | None) -> UsageError:
+    line = Source([image], store=named).embed_line()
     return UsageError(
         "unreadable-image",
         f"{image} cannot be read as an image: {why}",
-        hint="get a sound copy or save it anew; if you have seen to it, run: vta embed "
-        f"--retry-skipped {shlex.quote(image)}",
+        hint="get a sound copy or save it anew; if you have seen to it, run: "
+        f"{line} --retry-skipped",
     )
 
 
